@@ -1,0 +1,341 @@
+"""Every setting of the bot: one typed tree, read from the environment and from `.env` files.
+
+Precedence: environment, then `$OKXBOT_HOME/.env`, then `.env` beside this file, then the default.
+The type depends on `TRADING_MODE`: `PaperSettings` has no field for exchange credentials, and
+`DemoSettings`/`LiveSettings` refuse every `PAPER_*` key, so a process can only hold what its mode needs.
+
+Failure: `SettingsError` with one line per wrong key (name, what is allowed). Nothing is printed but names:
+secret values never reach a message.
+"""
+
+import difflib
+import os
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal, Self
+
+from dotenv import dotenv_values
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
+
+Percent = Annotated[Decimal, Field(gt=0, le=100)]
+Seconds = Annotated[float, Field(gt=0)]
+CHECKOUT = Path(__file__).resolve().parent
+
+# Environment names we judge for typing errors; other names in the environment belong to other programs.
+OWN_PREFIXES = ("PAPER_", "OKXBOT_", "OPUS_", "HAIKU_", "MAX_", "LLM_", "FRESH_")
+PAPER_ONLY = ("WARMUP_BARS",)
+
+
+class SettingsError(ValueError):
+    """Wrong settings; `str()` is one line per key, fit to show to the operator."""
+
+
+class Settings(BaseSettings):
+    """What all modes share. Percentages are per cent (3 means 3 %), times are wall seconds unless named."""
+
+    model_config = SettingsConfigDict(extra="ignore", frozen=True, env_file=None)
+    mode: ClassVar[str] = ""
+
+    @classmethod
+    def settings_customise_sources(
+        cls, settings_cls: type[BaseSettings], init_settings: PydanticBaseSettingsSource, **_: Any
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """`load_settings` has merged and judged the sources already; nothing may slip in beside it."""
+        return (init_settings,)
+
+    trading_mode: Literal["paper", "demo", "live"] = Field(
+        "paper", description="Which world to trade in: paper (our own exchange), demo (OKX demo), live (money)."
+    )
+    okxbot_home: Path = Field(
+        Path("~/.okxbot"), description="Folder of everything a running bot keeps: data, logs, generated secrets."
+    )
+    infrastructure: Literal["embedded", "external"] = Field(
+        "embedded",
+        description="embedded: `okxbot up` starts its own PostgreSQL and Redis; external: DATABASE_URL and REDIS_URL name them.",
+    )
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Least severe log line shown.")
+    log_format: Literal["auto", "json", "console"] = Field(
+        "auto", description="auto: readable on a terminal, JSON lines otherwise."
+    )
+
+    # Connections (set by `okxbot up` for its services; by compose otherwise).
+    database_url: SecretStr | None = Field(None, description="PostgreSQL, e.g. postgresql://user:pw@host/trading_bot.")
+    redis_url: SecretStr | None = Field(None, description="Redis database 0: control and market data.")
+    celery_broker_url: SecretStr | None = Field(None, description="Redis database 1: Celery's broker.")
+    okx_rest_url: str = Field("https://www.okx.com", description="Base URL of the OKX v5 REST interface.")
+    okx_ws_url: str = Field(
+        "wss://ws.okx.com:8443", description="Base URL of OKX's WebSockets; /ws/v5/… is appended."
+    )
+    db_pool_size: int | None = Field(None, ge=1, description="Connections kept per process; default by service.")
+    db_max_overflow: int | None = Field(None, ge=0, description="Connections above the pool; default by service.")
+    postgres_port: int | None = Field(None, ge=1, le=65535, description="Port of the embedded PostgreSQL.")
+    redis_port: int | None = Field(None, ge=1, le=65535, description="Port of the embedded Redis.")
+    exchange_port: int | None = Field(None, ge=1, le=65535, description="Port of the paper exchange.")
+    flower_port: int | None = Field(None, ge=1, le=65535, description="Port of Flower.")
+
+    # What is traded.
+    instruments: Annotated[tuple[str, ...], NoDecode] = Field(
+        ("BTC-USDT-SWAP", "ETH-USDT-SWAP", "SOL-USDT-SWAP"),
+        description="USDT-margined perpetual swaps, comma-separated. With candle files: those in the files.",
+    )
+    decision_bar: Literal["1m", "3m", "5m", "15m", "30m", "1H"] = Field(
+        "5m", description="A decision cycle opens at the close of each such bar."
+    )
+    margin_mode: Literal["isolated", "cross"] = Field("isolated", description="Margin mode of every position.")
+    leverage: int = Field(3, ge=1, le=100, description="Leverage set on the exchange at start and verified.")
+
+    # Analysts and models.
+    analyst: Literal["auto", "rules", "claude"] = Field(
+        "auto", description="auto: claude if ANTHROPIC_API_KEY is set, otherwise the built-in rules."
+    )
+    anthropic_api_key: SecretStr | None = Field(None, description="Key for Opus and Haiku.")
+    anthropic_base_url: str = Field("https://api.anthropic.com", description="Anthropic API, or a stand-in.")
+    perplexity_api_key: SecretStr | None = Field(None, description="Key for research; without it none is done.")
+    perplexity_base_url: str = Field("https://api.perplexity.ai", description="Perplexity API, or a stand-in.")
+    opus_model: str = Field("claude-opus-5-5", description="Model that decides and reflects.")
+    haiku_model: str = Field("claude-haiku-5-5", description="Model that screens.")
+    perplexity_model: str = Field("sonar-pro", description="Model that researches.")
+    opus_effort: Literal["low", "medium", "high"] = Field("low", description="Thinking effort asked of Opus.")
+    opus_max_tokens: int = Field(6000, ge=500, description="Output limit of a decision, thinking included.")
+    opus_budget_s: Seconds = Field(30, description="One deadline over all tries of a decision; then HOLD.")
+    haiku_budget_s: Seconds = Field(6, description="One deadline over all tries of a screening; then it passes.")
+    perplexity_budget_s: Seconds = Field(15, description="One deadline over all tries of a research question.")
+    llm_daily_budget_usd: Annotated[Decimal, Field(ge=0)] = Field(
+        Decimal(10), description="Model spend per UTC day; spent means HOLD."
+    )
+
+    # Risk: the gate.
+    max_open_positions: int = Field(3, ge=1, description="Open positions, open entry intents included.")
+    max_consecutive_losses: int = Field(3, ge=1, description="Losses in a row before the cooldown.")
+    loss_cooldown_min: int = Field(30, ge=0, description="Cooldown after the losses, minutes of market time.")
+    max_trade_margin_pct: Percent = Field(Decimal(5), description="Margin of one trade, % of equity; cut to it.")
+    max_total_margin_pct: Percent = Field(Decimal(15), description="All margin, open intents included, % of equity.")
+    max_leverage: Annotated[Decimal, Field(ge=1)] = Field(Decimal(3), description="Highest leverage; cut to it.")
+    max_stop_distance_pct: Percent = Field(Decimal(3), description="Stop distance from the live price, %.")
+    min_reward_risk: Annotated[Decimal, Field(gt=0)] = Field(
+        Decimal("1.5"), description="Least reward : risk, net of fees."
+    )
+    max_correlation: Annotated[Decimal, Field(gt=0, le=1)] = Field(
+        Decimal("0.8"), description="Correlation of returns with an open position of the same direction; above: cut."
+    )
+    max_entries_per_hour: int = Field(3, ge=1, description="Entries per hour of market time, account-wide.")
+    reentry_cooldown_min: int = Field(15, ge=0, description="Minutes of market time since the last exit here.")
+    decision_max_age_s: Seconds = Field(60, description="A decision older than this is not executed.")
+    max_price_drift_bps: Annotated[Decimal, Field(gt=0)] = Field(
+        Decimal(30), description="Price move since the snapshot beyond which an entry is not executed, basis points."
+    )
+    fresh_ticker_s: Seconds = Field(10, description="Oldest ticker an entry may rest on.")
+    fresh_candle_s: Seconds = Field(30, description="Oldest candle push an entry may rest on.")
+    fresh_book_s: Seconds = Field(10, description="Oldest book an entry may rest on.")
+    fresh_funding_s: Seconds = Field(180, description="Oldest funding rate an entry may rest on.")
+    fresh_open_interest_s: Seconds = Field(60, description="Oldest open interest an entry may rest on.")
+    fresh_account_s: Seconds = Field(15, description="Oldest account state an entry may rest on.")
+
+    # Risk: the account monitor.
+    daily_loss_halt_pct: Percent = Field(Decimal(3), description="Loss since 00:00 UTC that halts, %.")
+    drawdown_halt_pct: Percent = Field(Decimal(10), description="Fall from the equity peak that halts, %.")
+    halt_clears_on_restart: bool | None = Field(
+        None, description="Automatic risk halts clear on an orderly restart; default: paper and demo yes, live no."
+    )
+
+    # Execution.
+    order_exp_s: Annotated[float, Field(gt=0, le=3)] = Field(3, description="`expTime` of every placement.")
+    http_timeout_s: Seconds = Field(5, description="One call to OKX, connect to last byte.")
+    entry_order_type: Literal["fok", "market"] = Field(
+        "fok", description="fok: whole with its stop or nothing; market: if OKX refuses attached stops on fok."
+    )
+    entry_slippage_bps: Annotated[Decimal, Field(gt=0)] = Field(
+        Decimal(15), description="Worst acceptable entry price, beyond the opposite quote, basis points."
+    )
+    naked_grace_s: Seconds = Field(5, description="Longest time a position may be seen uncovered before we act.")
+    unknown_grace_s: Seconds = Field(2, description="Wait past `expTime` before an absence counts.")
+
+    # Telegram.
+    telegram_bot_token: SecretStr | None = Field(None, description="Bot token; without it the service is not started.")
+    telegram_user_ids: Annotated[tuple[int, ...], NoDecode] = Field((), description="Who may command; empty: nobody.")
+
+    @field_validator("instruments", "telegram_user_ids", mode="before")
+    @classmethod
+    def _split(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            return tuple(part.strip() for part in value.split(",") if part.strip())
+        return value
+
+    @field_validator("instruments")
+    @classmethod
+    def _swaps_only(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        wrong = [inst for inst in value if not inst.endswith("-USDT-SWAP")]
+        if wrong or not value:
+            raise ValueError(f"must name USDT-margined swaps such as BTC-USDT-SWAP, not {', '.join(wrong) or 'nothing'}")
+        if len(set(value)) != len(value):
+            raise ValueError("names an instrument twice")
+        return value
+
+    @field_validator("okxbot_home", mode="after")
+    @classmethod
+    def _absolute(cls, value: Path) -> Path:
+        return value.expanduser().resolve()
+
+    @field_validator("database_url", mode="after")
+    @classmethod
+    def _driver(cls, value: SecretStr | None) -> SecretStr | None:
+        """SQLAlchemy 2.1 reads a plain `postgresql://` as psycopg 3; this project uses psycopg2."""
+        if value is None:
+            return None
+        url = value.get_secret_value()
+        if url.startswith("postgresql://"):
+            return SecretStr("postgresql+psycopg2://" + url.removeprefix("postgresql://"))
+        if not url.startswith("postgresql+psycopg2://"):
+            raise ValueError("must start with postgresql://")
+        return value
+
+    @model_validator(mode="after")
+    def _analyst_has_its_key(self) -> Self:
+        if self.analyst == "claude" and self.anthropic_api_key is None:
+            raise ValueError("ANTHROPIC_API_KEY: is required by ANALYST=claude; set it, or ANALYST=rules")
+        if self.infrastructure == "external" and (self.database_url is None or self.redis_url is None):
+            raise ValueError("DATABASE_URL and REDIS_URL: are required by INFRASTRUCTURE=external")
+        return self
+
+    @property
+    def analyst_in_use(self) -> Literal["rules", "claude"]:
+        """Which analyst decides, `auto` resolved."""
+        if self.analyst != "auto":
+            return self.analyst
+        return "claude" if self.anthropic_api_key is not None else "rules"
+
+    @property
+    def automatic_halts_clear_on_restart(self) -> bool:
+        if self.halt_clears_on_restart is not None:
+            return self.halt_clears_on_restart
+        return self.trading_mode != "live"
+
+
+class PaperSettings(Settings):
+    """Paper trading on our own exchange process. Has no field for OKX credentials."""
+
+    mode: ClassVar[str] = "paper"
+    trading_mode: Literal["paper"] = "paper"
+    paper_speed: float | Literal["lockstep"] = Field(
+        60, description="Market seconds per wall second, or lockstep: the next bar waits for every cycle of this one."
+    )
+    paper_market: str = Field(
+        "synthetic", description="synthetic, or candle files (comma-separated CSV, .gz allowed)."
+    )
+    paper_seed: int = Field(1, ge=0, description="Seed of the synthetic market and of the path inside a candle.")
+    paper_equity: Annotated[Decimal, Field(gt=0)] = Field(Decimal(10000), description="Starting balance, USDT.")
+    paper_account_file: Path | None = Field(None, description="Key file of the paper account; default: in the home.")
+    warmup_bars: int = Field(2016, ge=300, description="Bars of 5 minutes that serve as history before trading starts.")
+
+    @field_validator("paper_speed", mode="before")
+    @classmethod
+    def _speed(cls, value: Any) -> Any:
+        if value == "lockstep":
+            return value
+        try:
+            speed = float(value)
+        except (TypeError, ValueError):
+            raise ValueError("must be a number from 0.1 to 2000, or lockstep") from None
+        if not 0.1 <= speed <= 2000:
+            raise ValueError("must be a number from 0.1 to 2000, or lockstep")
+        return speed
+
+    @model_validator(mode="after")
+    def _real_models_need_real_time(self) -> Self:
+        real = self.anthropic_base_url == "https://api.anthropic.com"
+        if self.analyst_in_use == "claude" and real and self.paper_speed != 1:
+            raise ValueError(
+                "PAPER_SPEED: must be 1 with the claude analyst on the real API; set PAPER_SPEED=1 or ANALYST=rules"
+            )
+        return self
+
+
+class OkxSettings(Settings):
+    """What demo and live share: credentials of an OKX account."""
+
+    okx_api_key: SecretStr = Field(description="OKX API key (trade permission, no withdrawal).")
+    okx_secret_key: SecretStr = Field(description="OKX API secret.")
+    okx_passphrase: SecretStr = Field(description="OKX API passphrase.")
+
+
+class DemoSettings(OkxSettings):
+    """OKX demo trading."""
+
+    mode: ClassVar[str] = "demo"
+    trading_mode: Literal["demo"] = "demo"
+    okx_ws_url: str = Field("wss://wspap.okx.com:8443", description="Base URL of OKX's demo WebSockets.")
+
+
+class LiveSettings(OkxSettings):
+    """Money. Refused until the owner names the account."""
+
+    mode: ClassVar[str] = "live"
+    trading_mode: Literal["live"] = "live"
+    live_account_uid: str = Field(description="The OKX account uid the owner allows to trade live; it must match.")
+
+
+AnySettings = PaperSettings | DemoSettings | LiveSettings
+_TYPES: dict[str, type[PaperSettings] | type[DemoSettings] | type[LiveSettings]] = {
+    "paper": PaperSettings,
+    "demo": DemoSettings,
+    "live": LiveSettings,
+}
+
+
+def _dotenv(home: str | None) -> dict[str, str]:
+    values: dict[str, str] = {}
+    folders = [CHECKOUT] + ([Path(home).expanduser()] if home else [])
+    for folder in folders:
+        path = folder / ".env"
+        if path.is_file():
+            values |= {k.upper(): v for k, v in dotenv_values(path).items() if v is not None and v != ""}
+    return values
+
+
+def _unknown(key: str, known: set[str], where: str) -> str:
+    close = difflib.get_close_matches(key, known, n=1)
+    return f"{key}: is not a setting ({where})" + (f"; did you mean {close[0]}?" if close else "")
+
+
+def load_settings(environ: dict[str, str] | None = None, *, dotenv: bool = True) -> AnySettings:
+    """Settings of this process.
+
+    Raises SettingsError naming every unknown or senseless key and what is allowed.
+    """
+    env = {k.upper(): v for k, v in (os.environ if environ is None else environ).items() if v != ""}
+    file_values = _dotenv(env.get("OKXBOT_HOME", "~/.okxbot")) if dotenv else {}
+    merged = file_values | env
+    mode = merged.get("TRADING_MODE", "paper")
+    if mode not in _TYPES:
+        raise SettingsError(f"TRADING_MODE: must be one of paper, demo, live, not {mode!r}")
+    cls = _TYPES[mode]
+    known = {name.upper() for name in cls.model_fields}
+    problems = [_unknown(k, known, ".env") for k in file_values if k not in known]
+    everything = known.union(*({n.upper() for n in t.model_fields} for t in _TYPES.values()))
+    for key in env:
+        if key in known or key in file_values:
+            continue
+        if key.startswith("PAPER_") or key in PAPER_ONLY:
+            where = f"TRADING_MODE={mode}" if key in everything else "environment"
+            problems.append(_unknown(key, known, where))
+        elif key.startswith(OWN_PREFIXES) and key not in everything and not key.startswith("OKXBOT_TEST"):
+            if key not in {"OKXBOT_READY_FILE", "OKXBOT_SERVICE"}:
+                problems.append(_unknown(key, known, "environment"))
+    values = {name: merged[name.upper()] for name in cls.model_fields if name.upper() in merged}
+    try:
+        settings = cls.model_validate(values)
+    except ValidationError as error:
+        problems += [_one_line(item, values) for item in error.errors(include_input=False)]
+    if problems:
+        raise SettingsError("\n".join(problems))
+    return settings
+
+
+def _one_line(item: Any, values: dict[str, str]) -> str:
+    """One pydantic error as `KEY: what is allowed`; never the value, which may be a secret."""
+    key = str(item["loc"][0]).upper() if item["loc"] else ""
+    message = item["msg"].removeprefix("Value error, ")
+    if item["type"] == "missing":
+        return f"{key}: is required by TRADING_MODE={values.get('trading_mode', 'paper')}"
+    return f"{key}: {message[0].lower()}{message[1:]}" if key else message

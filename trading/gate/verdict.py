@@ -1,0 +1,116 @@
+"""What the gate is given and what it answers."""
+
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+
+from pydantic import BaseModel, ConfigDict
+
+from trading.decision import Decision
+from trading.instrument import Instrument
+from trading.snapshot import AccountSnapshot, History, MarketSnapshot
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
+
+
+class Limits(_Frozen):
+    """The hard limits, from settings. Percentages are per cent, ages wall seconds."""
+
+    max_open_positions: int
+    max_consecutive_losses: int
+    max_trade_margin_pct: Decimal
+    max_total_margin_pct: Decimal
+    max_leverage: Decimal
+    max_stop_distance_pct: Decimal
+    min_reward_risk: Decimal
+    max_correlation: Decimal
+    max_entries_per_hour: int
+    reentry_cooldown_min: int
+    decision_max_age_s: float
+    max_price_drift_bps: Decimal
+    fresh_s: dict[str, float]  # channel → oldest allowed age
+
+
+class GateInput(_Frozen):
+    """Everything the gate may look at. `live` is the market read fresh at the gate; `decision` rests on `market`."""
+
+    decision: Decision
+    decided_at: datetime  # wall
+    now: datetime  # wall
+    market_now: datetime
+    market: MarketSnapshot
+    live: MarketSnapshot
+    account: AccountSnapshot
+    history: History
+    instrument: Instrument
+    limits: Limits
+    entries_allowed: bool | None  # False: halted, not reconciled or draining; None: not known
+
+
+class Effect(StrEnum):
+    """What a check did."""
+
+    PASS = "pass"  # noqa: S105
+    CUT = "cut"
+    REJECT = "reject"
+    HOLD = "hold"
+
+
+class Refusal(StrEnum):
+    """Names of the checks, which are also the refusal reasons."""
+
+    ENTRIES_ALLOWED = "entries_allowed"
+    INSTRUMENT_LOCKED = "instrument_locked"
+    OPPOSITE_POSITION = "opposite_position"
+    OPEN_POSITIONS = "open_positions"
+    CONSECUTIVE_LOSSES = "consecutive_losses"
+    TRADE_MARGIN = "trade_margin"
+    TOTAL_MARGIN = "total_margin"
+    LEVERAGE = "leverage"
+    STOP_LOSS = "stop_loss"
+    STOP_DISTANCE = "stop_distance"
+    REWARD_RISK = "reward_risk"
+    CORRELATION = "correlation"
+    FRESHNESS = "freshness"
+    DECISION_AGE = "decision_age"
+    PRICE_DRIFT = "price_drift"
+    ENTRY_RATE = "entry_rate"
+    REENTRY = "reentry"
+    EXPECTED_MOVE = "expected_move"
+    MODEL_BUDGET = "model_budget"
+    SIZE = "size"
+
+
+class CheckResult(_Frozen):
+    """One check: what it saw, what it allows, what it did."""
+
+    name: Refusal
+    effect: Effect
+    value: str  # as shown to a person, with its unit; "missing" when it was not there
+    limit: str
+    reason: str = ""
+    size_contracts: Decimal | None = None  # after a cut
+
+
+class Verdict(_Frozen):
+    """The gate's answer. `contracts` is zero unless approved; a reason stands for every refusal and cut."""
+
+    approved: bool
+    effect: Effect
+    contracts: Decimal
+    leverage: Decimal | None
+    margin: Decimal | None
+    checks: tuple[CheckResult, ...]
+
+    @property
+    def refused_by(self) -> tuple[Refusal, ...]:
+        return tuple(c.name for c in self.checks if c.effect in (Effect.REJECT, Effect.HOLD))
+
+    @property
+    def reason(self) -> str:
+        """One line for people: the refusals, else the cuts, else 'approved'."""
+        refusals = [f"{c.name}: {c.reason}" for c in self.checks if c.effect in (Effect.REJECT, Effect.HOLD)]
+        cuts = [f"{c.name}: {c.reason}" for c in self.checks if c.effect is Effect.CUT]
+        return "; ".join(refusals or cuts) or "approved"
