@@ -1,0 +1,47 @@
+# The two commands are `make run` and `make test`; `make help` lists the rest.
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+# The folder of this file, so that `make -C` and `make -f` work from anywhere.
+HERE := $(patsubst %/,%,$(dir $(abspath $(lastword $(MAKEFILE_LIST)))))
+VENV := $(HERE)/.venv
+PY := $(VENV)/bin/python
+PIP := $(PY) -m pip --disable-pip-version-check --no-input
+
+.PHONY: help run install test lint format bench lock clean
+
+help: ## Print this list
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' '$(HERE)/Makefile' | expand -t 10
+
+run: install ## Install what is missing, start the whole bot, show its live status (Ctrl-C ends it)
+	@cd '$(HERE)' && exec '$(VENV)/bin/okxbot' up
+
+install: $(VENV)/.installed ## Create the virtual environment and install the locked dependencies
+
+test: $(VENV)/.installed-dev ## Run every test
+	@cd '$(HERE)' && exec '$(PY)' -m pytest $(ARGS)
+
+lint: $(VENV)/.installed-dev ## Check style, types and the walls between the rooms
+	@cd '$(HERE)' && sh runtime/lint.sh '$(VENV)/bin'
+
+format: $(VENV)/.installed-dev ## Rewrite the sources in the project's style
+	@cd '$(HERE)' && '$(VENV)/bin/ruff' check --fix-only --quiet . ; '$(VENV)/bin/ruff' format .
+
+bench: $(VENV)/.installed-dev ## Measure; ARGS="NAME… --json" as for `okxbot bench`
+	@cd '$(HERE)' && exec '$(VENV)/bin/okxbot' bench $(ARGS)
+
+lock: ## Resolve requirements*.in into requirements*.lock anew (needs the package index)
+	@test -x '$(HERE)/.venv-lock/bin/uv' || { '$(PY)' -m venv '$(HERE)/.venv-lock' && '$(HERE)/.venv-lock/bin/python' -m pip install -q uv; }
+	@cd '$(HERE)' && for each in requirements requirements-dev; do \
+	  .venv-lock/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url $$each.in -o $$each.lock || exit 1; done
+
+clean: ## Remove the virtual environment and caches (never the bot's home folder)
+	@rm -rf '$(VENV)' '$(HERE)/.venv-lock' '$(HERE)/build' '$(HERE)'/*.egg-info
+	@rm -rf '$(HERE)/.mypy_cache' '$(HERE)/.ruff_cache' '$(HERE)/.pytest_cache' '$(HERE)/.hypothesis' '$(HERE)/.import_linter_cache'
+	@find '$(HERE)' -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(VENV)/.installed: $(HERE)/requirements.lock $(HERE)/setup.cfg $(HERE)/pyproject.toml
+	@sh '$(HERE)/runtime/install.sh' '$(HERE)' requirements.lock .installed
+
+$(VENV)/.installed-dev: $(HERE)/requirements-dev.lock $(HERE)/setup.cfg $(HERE)/pyproject.toml
+	@sh '$(HERE)/runtime/install.sh' '$(HERE)' requirements-dev.lock .installed-dev
