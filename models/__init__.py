@@ -1,0 +1,44 @@
+"""PostgreSQL tables, a module per aggregate. Importing this package registers every table on `Base.metadata`.
+
+Columns named `*_at` are wall time unless they say market; money, prices and sizes are NUMERIC without a scale,
+so that what the exchange wrote is what is stored.
+"""
+
+from models.accounts import Account, BotState
+from models.base import Base
+from models.cycles import DecisionCycle, JobRun, OutboxMessage, RiskVerdict
+from models.journal import PerformanceSnapshot, Trade
+from models.learning import PlaybookVersion, Reflection
+from models.llm import LlmCall, ResearchEntry, ScreenerLog
+from models.market import CandleRow, FundingRate
+from models.mirror import AlgoOrder, Bill, Fill, Position
+from models.notices import Alert, AuditEntry
+from models.orders import InstrumentLock, Order, OrderEvent
+
+__all__ = [
+    "Account",
+    "Alert",
+    "AlgoOrder",
+    "AuditEntry",
+    "Base",
+    "Bill",
+    "BotState",
+    "CandleRow",
+    "DecisionCycle",
+    "Fill",
+    "FundingRate",
+    "InstrumentLock",
+    "JobRun",
+    "LlmCall",
+    "Order",
+    "OrderEvent",
+    "OutboxMessage",
+    "PerformanceSnapshot",
+    "PlaybookVersion",
+    "Position",
+    "Reflection",
+    "ResearchEntry",
+    "RiskVerdict",
+    "ScreenerLog",
+    "Trade",
+]
