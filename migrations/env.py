@@ -1,4 +1,4 @@
-"""Alembic's environment: one online migration in a transaction, with short lock waits so that a running bot is never frozen."""
+"""Alembic's environment: one online migration in a transaction; short lock waits never freeze a running bot."""
 
 from alembic import context
 from sqlalchemy import create_engine, pool
@@ -28,7 +28,6 @@ def run_online() -> None:
             target_metadata=Base.metadata,
             compare_type=True,
             compare_server_default=True,
-            include_object=include_object,
         )
         with context.begin_transaction():
             context.run_migrations()
