@@ -1,0 +1,111 @@
+"""Celery's settings, and as data: the queues with their policies, the workers, and beat's ticks.
+
+No setting here gives at-most-once: the compare-and-set row in PostgreSQL does. The policies below are the second
+line. A message carries ids only; losing one costs time (the sweep re-sends it), never truth.
+"""
+
+import os
+from dataclasses import dataclass
+
+from kombu import Queue
+
+
+@dataclass(frozen=True, slots=True)
+class QueuePolicy:
+    """How often and how long the work of a queue may be tried. `once`: nothing is ever repeated by Celery."""
+
+    tries: int
+    total_s: float | None
+    once: bool = False
+
+
+queue_policies = {
+    "cycle": QueuePolicy(tries=3, total_s=None),
+    "haiku": QueuePolicy(tries=3, total_s=6),
+    "opus": QueuePolicy(tries=3, total_s=30),
+    "reflection": QueuePolicy(tries=3, total_s=None),
+    "perplexity": QueuePolicy(tries=3, total_s=15),
+    "trade": QueuePolicy(tries=1, total_s=None, once=True),
+    "protect": QueuePolicy(tries=1, total_s=None, once=True),
+    "account": QueuePolicy(tries=3, total_s=None),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """One worker process: what it consumes, how many children, which task modules it loads (its own only)."""
+
+    queue: str
+    children: int
+    module: str
+    stop_s: int  # longest stage plus margin: how long a warm shutdown may take
+
+
+workers = {
+    "orchestrator": Worker("cycle", 2, "tasks.cycle", 20),
+    "haiku": Worker("haiku", 1, "tasks.haiku", 15),
+    "opus": Worker("opus", 3, "tasks.opus", 45),
+    "perplexity": Worker("perplexity", 1, "tasks.perplexity", 25),
+    "reflection": Worker("reflection", 1, "tasks.reflection", 60),
+    "trade": Worker("trade", 1, "tasks.trade", 20),
+    "protect": Worker("protect", 1, "tasks.protect", 20),
+    "account": Worker("account", 2, "tasks.account", 20),
+}
+
+broker_url = os.environ.get("CELERY_BROKER_URL", "redis://127.0.0.1:6379/1")
+task_queues = [Queue(name) for name in queue_policies]
+task_create_missing_queues = False
+# A task's name begins with its queue: `trade.submit` runs on `trade`.
+task_routes = {f"{name}.*": {"queue": name} for name in queue_policies}
+task_default_queue = "cycle"
+
+task_serializer = "json"
+accept_content = ["json"]
+result_backend = None
+task_ignore_result = True
+enable_utc = True
+timezone = "UTC"
+
+# Early acknowledgement everywhere: a message is a hint, and the sweep repeats hints.
+task_acks_late = False
+task_reject_on_worker_lost = False
+task_retry_on_worker_lost = False
+task_publish_retry = False  # a lost reply would publish twice; the outbox decides what is sent again
+worker_prefetch_multiplier = 1
+worker_disable_prefetch = True
+worker_hijack_root_logger = False
+worker_redirect_stdouts = False
+worker_send_task_events = True
+task_send_sent_event = True
+worker_soft_shutdown_timeout = 0
+broker_connection_retry_on_startup = True
+broker_connection_max_retries = None  # for ever: a worker that gives up is a bot that stands still
+broker_transport_options = {
+    "visibility_timeout": 3600,
+    "unacked_restore_throttle": 1,
+    "socket_timeout": 30,
+    "socket_connect_timeout": 5,
+    "socket_keepalive": True,
+    "health_check_interval": 25,
+    "global_keyprefix": "okxbot:",
+    "queue_order_strategy": "round_robin",
+}
+
+# Beat only says "look": every job takes its slot by a unique row, so a second beat or a late tick changes nothing.
+beat_max_loop_interval = 5
+beat_sync_every = 1
+
+
+def _tick(task: str, seconds: float) -> dict[str, object]:
+    return {"task": task, "schedule": seconds, "options": {"expires": max(seconds, 2)}}
+
+
+beat_schedule = {
+    "decision-cycles": _tick("cycle.due", 1),
+    "sweep": _tick("cycle.sweep", 2),
+    "protection": _tick("protect.check", 2),
+    "resolve-unknown": _tick("account.resolve", 2),
+    "reconcile": _tick("account.reconcile_due", 10),
+    "snapshots": _tick("account.snapshots_due", 2),
+    "reflection-checks": _tick("reflection.due", 10),
+}

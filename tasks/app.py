@@ -1,0 +1,50 @@
+"""The Celery application. A worker that does not name its queues is refused."""
+
+from typing import Any
+
+from celery import Celery
+from celery.signals import celeryd_init, setup_logging, worker_process_init, worker_shutdown
+
+import celeryconfig
+from runtime.logs import configure
+from settings import load_settings
+
+app = Celery("okxbot")
+app.config_from_object(celeryconfig)
+
+
+@celeryd_init.connect
+def refuse_unnamed_queues(instance: Any = None, options: dict[str, Any] | None = None, **_: Any) -> None:
+    """A worker that would take every queue could let a stop wait behind a decision."""
+    if not (options or {}).get("queues"):
+        raise SystemExit("okxbot: a worker must name its queues (-Q trade, …); see workers in celeryconfig.py")
+
+
+@setup_logging.connect
+def own_logging(**_: Any) -> None:
+    """Keep Celery from configuring logging over ours."""
+    import os
+
+    settings = load_settings()
+    configure(os.environ.get("OKXBOT_SERVICE", "worker"), settings.log_level, settings.log_format)
+
+
+@worker_process_init.connect
+def start_child(**_: Any) -> None:
+    """In a prefork child: ignore signals meant for the group, and open this process's own connections."""
+    import signal
+
+    # The parent drains its children on SIGTERM; a group signal must not kill one in mid-call.
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    from tasks.context import warm
+
+    warm()
+
+
+@worker_shutdown.connect
+def last_line(**_: Any) -> None:
+    """The log's last line of a worker."""
+    import structlog
+
+    structlog.get_logger().info("shutdown_complete")

@@ -1,0 +1,28 @@
+"""`python -m tasks.beat`: the one scheduler. It sends short ticks; the jobs find their slots themselves."""
+
+import os
+import sys
+
+
+def main() -> int:
+    """Run beat until it is told to stop."""
+    os.environ["OKXBOT_SERVICE"] = "beat"
+    import structlog
+
+    from settings import load_settings
+    from tasks.app import app
+
+    home = load_settings().okxbot_home
+    folder = home / "run"
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        app.Beat(schedule=str(folder / "beat-schedule"), loglevel="WARNING", quiet=True).run()
+    except SystemExit as stop:
+        if stop.code not in (0, None):
+            raise
+    structlog.get_logger().info("shutdown_complete")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,70 @@
+"""One base task per retry policy; the decorator of a task shows which one holds, and a test checks it for all.
+
+`RepeatableTask`: safe to run twice, retried on `RetryableError` up to the queue's tries.
+`ModelTask`: like it, but the tries live inside the stage, under one deadline; Celery itself never repeats.
+`OnceTask`: changes the exchange. Never retried, never redelivered, result ignored.
+"""
+
+import time
+from typing import Any
+
+import structlog
+from celery import Task
+from celery.exceptions import Ignore
+
+logger = structlog.get_logger()
+
+
+class LoggedTask(Task):  # type: ignore[misc]
+    """Binds the task to every log line it causes and reports failures once."""
+
+    abstract = True
+    ignore_result = True
+    acks_late = False
+    reject_on_worker_lost = False
+    max_retries = 0
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        started = time.monotonic()
+        with structlog.contextvars.bound_contextvars(task=self.name, task_id=self.request.id):
+            try:
+                return super().__call__(*args, **kwargs)
+            finally:
+                elapsed = time.monotonic() - started
+                if elapsed > 1:
+                    logger.info("task_slow", seconds=round(elapsed, 3))
+
+    def on_failure(self, exc: BaseException, task_id: str, args: Any, kwargs: Any, einfo: Any) -> None:
+        logger.error("task_failed", task=self.name, task_id=task_id, args=args, error=repr(exc), exception=str(einfo))
+
+
+class RepeatableTask(LoggedTask):
+    """Safe to repeat: stages guard themselves by claims, jobs by their slot."""
+
+    abstract = True
+    policy = "repeatable"
+    max_retries = 2
+
+
+class ModelTask(LoggedTask):
+    """Calls a model: tries, backoff and the total deadline belong to the stage."""
+
+    abstract = True
+    policy = "model"
+
+
+class OnceTask(LoggedTask):
+    """Changes the exchange. A second delivery finds nothing to claim; Celery itself never makes one."""
+
+    abstract = True
+    policy = "once"
+
+    def retry(self, *_: Any, **__: Any) -> Any:
+        """A mutation is never retried."""
+        raise Ignore("a task that changes the exchange is never retried")
+
+    def apply_async(self, *args: Any, **options: Any) -> Any:
+        """No delay, no chain, no retry of the publish: the row in PostgreSQL decides what runs."""
+        if options.get("countdown") or options.get("eta") or options.get("link"):
+            raise ValueError(f"{self.name} takes no countdown, eta or link")
+        return super().apply_async(*args, **{**options, "retry": False})
