@@ -1,0 +1,48 @@
+"""Slots of periodic jobs: a unique row in `job_runs` is the lock, so that a second beat or a late tick changes nothing."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+
+from sqlalchemy import update
+from sqlalchemy.dialects.postgresql import insert
+
+from execution.context import ExecutionContext
+from models import JobRun
+from trading.clock import slot_close
+
+
+@contextmanager
+def slot(ctx: ExecutionContext, job: str, at: datetime) -> Iterator[bool]:
+    """Take the slot; yields whether it is ours. The run is marked done, or failed with the exception's name."""
+    with ctx.sessions.begin() as session:
+        run_id = session.execute(
+            insert(JobRun)
+            .values(account_id=ctx.account_id, job=job, slot=at)
+            .on_conflict_do_nothing()
+            .returning(JobRun.id)
+        ).scalar_one_or_none()
+    if run_id is None:
+        yield False
+        return
+    status, detail = "failed", None
+    try:
+        yield True
+        status = "done"
+    except BaseException as error:
+        detail = f"{type(error).__name__}: {error}"
+        raise
+    finally:
+        with ctx.sessions.begin() as session:
+            session.execute(
+                update(JobRun)
+                .where(JobRun.id == run_id)
+                .values(status=status, detail=detail, finished_at=ctx.clock.wall_now())
+            )
+
+
+@contextmanager
+def wall_minute(ctx: ExecutionContext, job: str) -> Iterator[bool]:
+    """A job that belongs to wall time: reconciliation."""
+    with slot(ctx, job, slot_close(ctx.clock.wall_now(), 60)) as mine:
+        yield mine

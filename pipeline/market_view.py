@@ -1,0 +1,118 @@
+"""The market as seen at one moment: what the feed last wrote to Redis, turned into a snapshot.
+
+Nothing is filled in: a channel that never spoke has no age and no value, and the gate refuses on it.
+"""
+
+from datetime import datetime, timedelta
+
+from redis.exceptions import RedisError
+
+from pipeline.context import PipelineContext
+from trading.candle import BAR_SECONDS
+from trading.candle_series import CandleSeries
+from trading.clock import to_ms
+from trading.correlation import return_correlation
+from trading.indicators import frame_indicators
+from trading.regime import regime_of
+from trading.snapshot import MarketSnapshot
+
+BARS = ("5m", "15m", "1H", "4H")
+DEPTH = {"5m": 700, "15m": 700, "1H": 700, "4H": 700}
+CORRELATION_BAR = "5m"
+CORRELATION_BARS = 289
+
+
+class MarketUnavailable(RuntimeError):
+    """The market cache cannot be read, or does not hold the deciding candle."""
+
+
+def full_snapshot(ctx: PipelineContext, inst_id: str, slot: datetime) -> MarketSnapshot:
+    """Everything about one instrument as of `slot`. Raises MarketUnavailable if the deciding candle is not there."""
+    try:
+        series = ctx.cache.series(inst_id, {bar: DEPTH[bar] for bar in BARS})
+        deciding = ctx.settings.decision_bar
+        opened = to_ms(slot - timedelta(seconds=BAR_SECONDS[deciding]))
+        run = series[deciding] if deciding in series else ctx.cache.series(inst_id, {deciding: 2})[deciding]
+        if not len(run) or run.ts[-1] < opened:
+            raise MarketUnavailable(f"the {deciding} candle closing {slot:%H:%M} has not arrived")
+        others = [other for other in ctx.settings.instruments if other != inst_id]
+        correlations = _correlations(ctx, series[CORRELATION_BAR], others)
+        base = live_market(ctx, inst_id, slot)
+    except RedisError as error:
+        raise MarketUnavailable(f"Redis does not answer ({type(error).__name__})") from error
+    frames = {bar: frame_indicators(_until(series[bar], slot)) for bar in BARS if len(_until(series[bar], slot))}
+    return base.model_copy(
+        update={
+            "frames": frames,
+            "regime": regime_of(frames.get("4H")),
+            "change_1h_pct": _until(series["5m"], slot).change_pct(12),
+            "correlations": correlations,
+        }
+    )
+
+
+def live_market(ctx: PipelineContext, inst_id: str, slot: datetime) -> MarketSnapshot:
+    """Prices, funding and ages only: what the gate checks freshness and drift against. Raises MarketUnavailable."""
+    now = ctx.execution.clock.wall_now()
+    try:
+        present = ctx.cache.present(inst_id)
+        ages = ctx.cache.ages(inst_id, now)
+    except RedisError as error:
+        raise MarketUnavailable(f"Redis does not answer ({type(error).__name__})") from error
+    instrument = ctx.instruments.get(inst_id)
+    return MarketSnapshot(
+        inst_id=inst_id,
+        slot=slot,
+        taken_at=now,
+        market_at=ctx.execution.clock.market_now(),
+        last=present.last,
+        bid=present.bid,
+        ask=present.ask,
+        mark=present.mark,
+        funding_rate=present.funding_rate,
+        next_funding_at=present.next_funding_at,
+        open_interest_contracts=present.open_interest_contracts,
+        ages_s=ages,
+        ct_val=instrument.ct_val if instrument else None,
+        taker_fee_rate=ctx.taker_fee_rates.get(inst_id),
+    )
+
+
+def _until(series: CandleSeries, slot: datetime) -> CandleSeries:
+    """Only bars closed at or before `slot`, so that a late stage decides on the same candles as an early one."""
+    last_open = to_ms(slot - timedelta(seconds=BAR_SECONDS[series.bar]))
+    keep = series.ts <= last_open
+    if keep.all():
+        return series
+    return CandleSeries(
+        series.bar,
+        series.ts[keep],
+        series.open[keep],
+        series.high[keep],
+        series.low[keep],
+        series.close[keep],
+        series.volume[keep],
+    )
+
+
+def _correlations(ctx: PipelineContext, own: CandleSeries, others: list[str]) -> dict[str, float]:
+    """Correlation of 5m returns with each other instrument over a day; those that cannot be known are left out."""
+    found = {}
+    for other in others:
+        series = ctx.cache.series(other, {CORRELATION_BAR: CORRELATION_BARS})[CORRELATION_BAR]
+        value = return_correlation(_tail(own, CORRELATION_BARS), series)
+        if value is not None:
+            found[other] = value
+    return found
+
+
+def _tail(series: CandleSeries, bars: int) -> CandleSeries:
+    return CandleSeries(
+        series.bar,
+        series.ts[-bars:],
+        series.open[-bars:],
+        series.high[-bars:],
+        series.low[-bars:],
+        series.close[-bars:],
+        series.volume[-bars:],
+    )

@@ -1,0 +1,115 @@
+"""Runs the stages of one queue for one cycle: claim, run, commit result and next stage together, go on.
+
+Whatever goes wrong on the way in ends as HOLD with its reason stored. A stage that may try again gives its claim
+back with a not-before; when its tries are used up, the cycle ends.
+"""
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+import structlog
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.orm.attributes import flag_modified
+
+from execution import outbox
+from models import DecisionCycle
+from pipeline import claims
+from pipeline.context import PipelineContext
+from pipeline.stage import LEASE_S, QUEUE_TASKS, STAGE_QUEUES, Next, Retryable, StaleClaim, queue_of
+from pipeline.stages import STAGES
+
+logger = structlog.get_logger()
+MAX_ATTEMPTS = 3
+BEFORE_GATE = ("collect", "screen", "research", "analyze", "gate")
+
+
+def stages_of(queue: str, analyst: str) -> tuple[str, ...]:
+    """The stages that run on `queue`."""
+    return tuple(stage for stage in STAGE_QUEUES if queue_of(stage, analyst) == queue)
+
+
+def advance(ctx: PipelineContext, cycle_id: int, queue: str) -> str:
+    """Run the cycle's stages on `queue` until it leaves it, waits, or ends; returns where it stands.
+
+    A second delivery, a claim held elsewhere and a cycle already past this queue all return `not_ours`.
+    """
+    analyst = ctx.analyst.name
+    with ctx.execution.sessions.begin() as session:
+        cycle = claims.claim(session, cycle_id, stages_of(queue, analyst), ctx.execution.clock.wall_now())
+    if cycle is None:
+        return "not_ours"
+    while True:
+        with structlog.contextvars.bound_contextvars(cycle_id=cycle.id, inst_id=cycle.inst_id):
+            answer, started = _run(ctx, cycle)
+            try:
+                cycle, messages = _commit(ctx, cycle, answer, started, queue)
+            except StaleClaim:
+                logger.warning("claim_lost", stage=cycle.stage)
+                return "not_ours"
+        if messages:
+            outbox.relay(ctx.execution, messages)
+        if cycle.claim_token is None:
+            return cycle.stage
+
+
+def _run(ctx: PipelineContext, cycle: DecisionCycle) -> tuple[Next, datetime]:
+    """One stage, its failures turned into answers."""
+    started = ctx.execution.clock.wall_now()
+    try:
+        return STAGES[cycle.stage](ctx, cycle), started
+    except Retryable as reason:
+        if cycle.attempt < MAX_ATTEMPTS:
+            return Next(cycle.stage, delay_s=0.25 * 2**cycle.attempt, reason=str(reason)), started
+        failure = str(reason)
+    except Exception as error:  # noqa: BLE001 - classified below: logged, stored, and the cycle ends
+        logger.exception("stage_failed", stage=cycle.stage)
+        failure = f"{type(error).__name__} in stage {cycle.stage}"
+    if cycle.stage in BEFORE_GATE:
+        return Next("journal", reason=f"hold: {failure}"), started
+    return Next(cycle.stage, delay_s=2, reason=failure), started
+
+
+def _commit(
+    ctx: PipelineContext, cycle: DecisionCycle, answer: Next, started: datetime, queue: str
+) -> tuple[DecisionCycle, list[int]]:
+    """Store the answer under the claim; keep the claim for a next stage on the same queue, else hand over."""
+    now = ctx.execution.clock.wall_now()
+    assert cycle.claim_token is not None
+    with ctx.execution.sessions.begin() as session:
+        stage, token = cycle.stage, cycle.claim_token
+        row = claims.settle(session, cycle.id, token, {"lease_until": now + timedelta(seconds=10)})
+        if answer.write is not None:
+            answer = replace(answer.write(session, row) or answer, write=None)
+        messages = []
+        same_stage = answer.stage == stage
+        goes_on = not same_stage and answer.delay_s == 0 and answer.stage != "done"
+        next_queue = queue_of(answer.stage, ctx.analyst.name) if answer.stage != "done" else ""
+        keep = goes_on and next_queue == queue
+        values: dict[str, Any] = dict(answer.values)
+        values["stage"] = answer.stage
+        values["outcome"] = answer.outcome
+        if answer.reason is not None:
+            values["reason"] = answer.reason
+        values["attempt"] = row.attempt if same_stage else (1 if keep else 0)
+        values["lease_until"] = now + timedelta(seconds=LEASE_S[answer.stage]) if keep else None
+        values["claim_token"] = token if keep else None
+        values["not_before"] = now + timedelta(seconds=answer.delay_s) if answer.delay_s else None
+        if answer.stage == "done":
+            values["finished_at"] = now
+        for name, value in values.items():
+            setattr(row, name, value)
+        row.stage_log = [
+            *row.stage_log,
+            {"stage": stage, "started": started.isoformat(), "ended": now.isoformat(), "next": answer.stage,
+             **({"reason": answer.reason} if answer.reason else {})},
+        ]  # fmt: skip
+        flag_modified(row, "stage_log")
+        if not keep and answer.stage not in ("done", "execute"):
+            # `execute` is left by the trade worker, not by a message of ours.
+            message = outbox.post(session, QUEUE_TASKS[next_queue], next_queue, [row.id], not_before=row.not_before)
+            session.flush()
+            messages.append(message.id)
+        session.flush()
+    logger.info("state_transition", stage=stage, next=answer.stage, outcome=answer.outcome, reason=answer.reason)
+    return row, messages

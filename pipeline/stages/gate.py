@@ -1,0 +1,123 @@
+"""Gate: the risk gate's word on a decision, and the order intent if it is yes.
+
+The exchange is read fresh before the transaction; the rest is read inside it, under the account-wide lock, so that
+two instruments cannot both take the room for one position. Verdict, intent and message commit together.
+"""
+
+from datetime import datetime
+from decimal import Decimal
+
+import structlog
+from sqlalchemy.orm import Session
+
+from exchange.errors import ReadFailed
+from execution import intents
+from models import DecisionCycle, RiskVerdict
+from pipeline.account_view import AccountReading, account_snapshot, entries_allowed, history, read_account
+from pipeline.context import PipelineContext
+from pipeline.market_view import MarketUnavailable, live_market
+from pipeline.stage import Next
+from trading.decision import ENTERING, EXITING, Action, Decision
+from trading.gate.gate import judge
+from trading.gate.verdict import GateInput, Verdict
+from trading.snapshot import MarketSnapshot, PositionPlan
+
+logger = structlog.get_logger()
+
+
+def gate(ctx: PipelineContext, cycle: DecisionCycle) -> Next:
+    """Judge the stored decision; approved → `execute` with an intent committed, else → `journal` with the reason."""
+    decision = Decision.model_validate(cycle.decision)
+    if decision.action is Action.HOLD:
+        return Next("journal", reason=decision.reasoning)
+    if cycle.snapshot is None or cycle.decided_at is None:
+        return Next("journal", reason="hold: the decision has no snapshot to judge it by")
+    seen = MarketSnapshot.model_validate(cycle.snapshot["market"])
+    reading: AccountReading | None = None
+    live = seen
+    try:
+        reading = read_account(ctx)
+        live = live_market(ctx, cycle.inst_id, cycle.slot)
+    except (ReadFailed, MarketUnavailable) as failure:
+        if decision.action in ENTERING:
+            return Next("journal", reason=f"hold: {failure}")
+        if reading is None:
+            # Closing never waits for perfect knowledge; the mirror says what is open.
+            logger.warning("closing_on_mirror", inst_id=cycle.inst_id, reason=str(failure))
+    market_now = ctx.execution.clock.market_now()
+
+    def write(session: Session, row: DecisionCycle) -> Next:
+        return _decide(ctx, session, row, decision, seen, live, reading, market_now)
+
+    return Next("execute", write=write)
+
+
+def _decide(
+    ctx: PipelineContext,
+    session: Session,
+    cycle: DecisionCycle,
+    decision: Decision,
+    seen: MarketSnapshot,
+    live: MarketSnapshot,
+    reading: AccountReading | None,
+    market_now: datetime,
+) -> Next:
+    account_id = ctx.execution.account_id
+    intents.account_lock(session, account_id)
+    given = GateInput(
+        decision=decision,
+        decided_at=cycle.decided_at,
+        now=ctx.execution.clock.wall_now(),
+        market_now=market_now,
+        market=seen,
+        live=live,
+        account=account_snapshot(ctx, session, reading),
+        history=history(ctx, session, market_now),
+        instrument=ctx.instruments[cycle.inst_id],
+        limits=ctx.limits,
+        entries_allowed=entries_allowed(session, account_id),
+    )
+    verdict = judge(given)
+    session.add(_stored(cycle.id, verdict, given))
+    if not verdict.approved:
+        logger.info("risk_rejected", refused_by=[str(r) for r in verdict.refused_by], reason=verdict.reason)
+        return Next("journal", reason=f"rejected: {verdict.reason}")
+    if decision.action in EXITING:
+        intents.record_exit(ctx.execution, session, cycle, decision, given.account, verdict.contracts)
+        return Next("execute", reason=decision.reasoning)
+    intents.record_entry(
+        ctx.execution, session, cycle, decision, given.instrument, live, verdict, _plan(cycle, decision, live, market_now)
+    )
+    return Next("execute", reason=verdict.reason if verdict.reason != "approved" else decision.reasoning)
+
+
+def _plan(cycle: DecisionCycle, decision: Decision, live: MarketSnapshot, market_now: datetime) -> PositionPlan:
+    assert decision.stop_loss is not None, "the gate approves no entry without a stop"
+    return PositionPlan(
+        cycle_id=cycle.id,
+        strategy=decision.strategy,
+        entry=decision.limit_price or live.last or Decimal(0),
+        stop_loss=decision.stop_loss,
+        take_profit=decision.take_profit,
+        confidence=decision.confidence,
+        opened_at=market_now,
+        invalidation=decision.invalidation,
+        reasoning=decision.reasoning,
+    )
+
+
+def _stored(cycle_id: int, verdict: Verdict, given: GateInput) -> RiskVerdict:
+    instrument = given.instrument
+    return RiskVerdict(
+        cycle_id=cycle_id,
+        approved=verdict.approved,
+        effect=verdict.effect,
+        refused_by=[str(name) for name in verdict.refused_by],
+        reason=verdict.reason,
+        contracts=verdict.contracts,
+        leverage=verdict.leverage,
+        margin=verdict.margin,
+        checks=[check.model_dump(mode="json") for check in verdict.checks],
+        given=given.model_dump(mode="json", exclude={"instrument"})
+        | {"instrument": {name: str(getattr(instrument, name)) for name in instrument.__slots__}},
+    )

@@ -1,0 +1,43 @@
+"""Queue `account`: reads of the exchange, reconciliation, confirmation, snapshots."""
+
+from execution import jobs
+from execution.reconcile import reconcile as run_reconcile
+from execution.resolver import resolve_unknown
+from execution.snapshots import take_due_snapshots
+from pipeline import runner
+from tasks.app import app
+from tasks.context import execution_context, pipeline_context
+from tasks.policies import RepeatableTask
+
+
+@app.task(name="account.confirm", base=RepeatableTask)
+def confirm(cycle_id: int) -> None:
+    """See whether the cycle's orders have ended."""
+    runner.advance(pipeline_context(), cycle_id, "account")
+
+
+@app.task(name="account.reconcile", base=RepeatableTask)
+def reconcile(reason: str = "asked") -> None:
+    """Compare everything we hold with the exchange."""
+    run_reconcile(execution_context(), reason)
+
+
+@app.task(name="account.reconcile_due", base=RepeatableTask)
+def reconcile_due() -> None:
+    """Reconcile once a wall minute, whoever asks how often; and at once while none has succeeded since the start."""
+    ctx = execution_context()
+    with jobs.wall_minute(ctx, "reconcile") as mine:
+        if mine:
+            run_reconcile(ctx, "minute")
+
+
+@app.task(name="account.resolve", base=RepeatableTask)
+def resolve() -> None:
+    """Look for the truth about orders whose outcome is unknown."""
+    resolve_unknown(execution_context())
+
+
+@app.task(name="account.snapshots_due", base=RepeatableTask)
+def snapshots_due() -> None:
+    """Take the hourly, daily and weekly snapshots whose slot has come."""
+    take_due_snapshots(execution_context())
