@@ -1,0 +1,16 @@
+"""No entry while halted, not yet reconciled or draining."""
+
+from trading.gate.answers import missing, passed, rejected
+from trading.gate.entry import Entry
+from trading.gate.verdict import CheckResult, GateInput, Refusal
+
+NAME = Refusal.ENTRIES_ALLOWED
+LIMIT = "running and reconciled"
+
+
+def check(given: GateInput, entry: Entry) -> CheckResult:
+    if given.entries_allowed is None:
+        return missing(NAME, LIMIT, "whether entries are allowed")
+    if not given.entries_allowed:
+        return rejected(NAME, "not allowed", LIMIT, "halted, not reconciled or draining")
+    return passed(NAME, "allowed", LIMIT)

@@ -1,0 +1,122 @@
+"""The risk gate: the last word on every decision.
+
+`judge` is pure and never raises on missing input: what is missing is a refusal with value "missing". It runs every
+check and lists each with its value and limit, also after one has refused. Checks run in the order below, each
+seeing the size the ones before have left; a size only ever shrinks. HOLD is approved with zero contracts and the
+effect `hold`: there is nothing to execute.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from decimal import Decimal
+
+from trading.decision import EXITING, Action
+from trading.gate import (
+    consecutive_losses,
+    correlation,
+    decision_age,
+    entries_allowed,
+    entry_rate,
+    expected_move,
+    freshness,
+    instrument_locked,
+    leverage,
+    model_budget,
+    open_positions,
+    opposite_position,
+    price_drift,
+    reentry,
+    reward_risk,
+    size,
+    stop_distance,
+    stop_loss,
+    total_margin,
+    trade_margin,
+)
+from trading.gate.entry import Entry, entry_of
+from trading.gate.exits import check_exit
+from trading.gate.verdict import CheckResult, Effect, GateInput, Refusal, Verdict
+from trading.sizing import margin_of
+
+Check = Callable[[GateInput, Entry], CheckResult]
+
+CHECKS: tuple[Check, ...] = (
+    entries_allowed.check,
+    instrument_locked.check,
+    opposite_position.check,
+    open_positions.check,
+    consecutive_losses.check,
+    entry_rate.check,
+    reentry.check,
+    freshness.check,
+    decision_age.check,
+    price_drift.check,
+    stop_loss.check,
+    stop_distance.check,
+    reward_risk.check,
+    expected_move.check,
+    model_budget.check,
+    # The cuts, then what is judged on the size they leave.
+    trade_margin.check,
+    leverage.check,
+    correlation.check,
+    total_margin.check,
+    size.check,
+)
+
+
+def judge(given: GateInput) -> Verdict:
+    """The verdict on one decision."""
+    action = given.decision.action
+    if action is Action.HOLD:
+        return _without_entry(Effect.HOLD, Decimal(0), None)
+    if action in EXITING:
+        leaving = check_exit(given)
+        return _without_entry(leaving.effect, leaving.size_contracts or Decimal(0), leaving)
+    return _judge_entry(given)
+
+
+def _judge_entry(given: GateInput) -> Verdict:
+    entry = entry_of(given)
+    results: list[CheckResult] = []
+    for check in CHECKS:
+        result = check(given, entry)
+        results.append(result)
+        if result.effect is Effect.CUT and result.size_contracts is not None and entry.contracts is not None:
+            entry = replace(entry, contracts=min(entry.contracts, result.size_contracts))
+    effects = {result.effect for result in results}
+    effect = next(e for e in (Effect.REJECT, Effect.HOLD, Effect.CUT, Effect.PASS) if e in effects)
+    approved = effect in (Effect.CUT, Effect.PASS)
+    if not approved or entry.contracts is None or entry.price is None or entry.leverage is None:
+        return Verdict(
+            approved=False,
+            effect=effect,
+            contracts=Decimal(0),
+            leverage=entry.leverage,
+            margin=None,
+            checks=tuple(results),
+        )
+    return Verdict(
+        approved=True,
+        effect=effect,
+        contracts=entry.contracts,
+        leverage=entry.leverage,
+        margin=margin_of(
+            given.instrument, contracts=entry.contracts, price=entry.price, leverage=entry.leverage
+        ),
+        checks=tuple(results),
+    )
+
+
+def _without_entry(effect: Effect, contracts: Decimal, sized: CheckResult | None) -> Verdict:
+    """A verdict no entry check has a say in; each is listed as not applied, but for the size of an exit."""
+    checks = tuple(
+        sized
+        if sized is not None and name is Refusal.SIZE
+        else CheckResult(name=name, effect=Effect.PASS, value="not an entry", limit="not applied")
+        for name in Refusal
+    )
+    approved = effect is Effect.PASS or (effect is Effect.HOLD and sized is None)
+    return Verdict(
+        approved=approved, effect=effect, contracts=contracts, leverage=None, margin=None, checks=checks
+    )
