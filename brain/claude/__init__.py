@@ -1,0 +1,1 @@
+"""The analysts that are models of Anthropic: Opus decides, Haiku screens."""
