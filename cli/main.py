@@ -1,0 +1,110 @@
+"""The command line `okxbot`.
+
+Contract: anticipated trouble is one line on stderr and exit status 2, never a traceback; Ctrl-C ends a command with
+status 130. Each command lives in a module of its own; they are imported when called, so that `okxbot --help` is quick.
+"""
+
+import importlib.util
+import sys
+
+import typer
+
+from runtime.errors import OperatorError
+from settings import SettingsError
+
+app = typer.Typer(
+    name="okxbot",
+    help="A trading bot for OKX perpetual swaps.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+@app.command()
+def up(
+    detach: bool = typer.Option(False, "--detach", "-d", help="Return once everything runs; end it with `down`."),
+    seconds: float | None = typer.Option(None, "--for", min=1, help="Stop by itself after so many seconds."),
+) -> None:
+    """Start the whole bot and show its live status; Ctrl-C ends everything in order."""
+    from cli.up import run_up
+
+    run_up(detach=detach, seconds=seconds)
+
+
+@app.command()
+def down() -> None:
+    """Stop the bot of this home, whoever started it, and clean up after a crash."""
+    from cli.down import run_down
+
+    run_down()
+
+
+@app.command()
+def env() -> None:
+    """Print the running bot's connection settings as shell exports (they hold passwords)."""
+    from cli.env import print_environment
+
+    print_environment()
+
+
+@app.command()
+def exchange(
+    port: int = typer.Option(8080, min=0, max=65535, help="Port to listen on; 0 picks a free one."),
+    market: str = typer.Option("synthetic", help="synthetic, or candle files (comma-separated)."),
+    speed: str = typer.Option("60", help="Market seconds per wall second, or lockstep."),
+    seed: int = typer.Option(1, min=0, help="Seed of the market and of the path inside a candle."),
+    data: str = typer.Option("", help="Folder for its state; default: in the home folder, apart from the bot's."),
+) -> None:
+    """Run the paper exchange alone, for other clients."""
+    from cli.exchange import run_exchange
+
+    run_exchange(port=port, market=market, speed=speed, seed=seed, data=data)
+
+
+@app.command()
+def doctor() -> None:
+    """Check everything that can be wrong, one line each with the mend."""
+    from cli.doctor import run_doctor
+
+    raise typer.Exit(run_doctor())
+
+
+@app.command()
+def bench(
+    names: list[str] | None = typer.Argument(None, metavar="[NAME]…", help="Figures to measure; default: all."),
+    as_json: bool = typer.Option(False, "--json", help="One JSON object per figure."),
+) -> None:
+    """Measure the figures this project states about itself."""
+    from cli.bench import run_bench
+
+    run_bench(names or [], as_json=as_json)
+
+
+def _mount_the_others() -> None:
+    """Status, show and control bring their commands as a `typer.Typer` named `app`."""
+    for name in ("cli.status", "cli.show", "cli.control"):
+        if importlib.util.find_spec(name) is not None:
+            app.add_typer(importlib.import_module(name).app)
+
+
+def main() -> None:
+    """Entry point of the `okxbot` program."""
+    _mount_the_others()
+    try:
+        app(standalone_mode=True)
+    except (OperatorError, SettingsError) as trouble:
+        for line in str(trouble).splitlines():
+            print(f"okxbot: {line}", file=sys.stderr)
+        sys.exit(2)
+    except BrokenPipeError:
+        # The reader (head, less) had enough.
+        sys.stderr.close()
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,172 @@
+"""What the services of a bot are told: addresses, passwords, places.
+
+Contract: `Plan` names the ports and connections of one home; `service_environment()` turns it into environment
+variables named as in `settings.py`. Passwords travel by environment only, never in an argument or a file that
+others may read.
+"""
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from runtime.errors import OperatorError, file_trouble
+from runtime.home import Home, Secrets
+from runtime.ports import HOST, choose_port
+from runtime.postgres import Cluster
+from runtime.redis_server import RedisServer
+from settings import AnySettings, PaperSettings
+
+# Above the usual ports of a PostgreSQL, a Redis or a Flower the machine may already run.
+PREFERRED_PORTS = {"postgres": 54320, "redis": 63790, "exchange": 8080, "flower": 5555}
+FLOWER_USER = "okxbot"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Where everything of one home listens and how it is reached. `repr` shows no password."""
+
+    settings: AnySettings
+    home: Home
+    ports: dict[str, int]
+    secrets: Secrets
+
+    def __repr__(self) -> str:
+        return f"Plan({self.home.folder}, ports={self.ports})"
+
+    @property
+    def embedded(self) -> bool:
+        return self.settings.infrastructure == "embedded"
+
+    @property
+    def paper(self) -> bool:
+        return isinstance(self.settings, PaperSettings)
+
+    @property
+    def cluster(self) -> Cluster:
+        return Cluster(self.home.postgres, self.secrets.postgres_password, self.ports["postgres"])
+
+    @property
+    def redis_server(self) -> RedisServer:
+        return RedisServer(self.home.redis, self.secrets.redis_password, self.ports["redis"])
+
+    @property
+    def database_url(self) -> str:
+        """As SQLAlchemy reads it."""
+        if self.settings.database_url is not None and not self.embedded:
+            return self.settings.database_url.get_secret_value()
+        return self.cluster.url()
+
+    @property
+    def redis_url(self) -> str:
+        if self.settings.redis_url is not None and not self.embedded:
+            return self.settings.redis_url.get_secret_value()
+        return self.redis_server.url(0)
+
+    @property
+    def broker_url(self) -> str:
+        if self.embedded:
+            return self.redis_server.url(1)
+        if self.settings.celery_broker_url is not None:
+            return self.settings.celery_broker_url.get_secret_value()
+        return urlsplit(self.redis_url)._replace(path="/1").geturl()
+
+    @property
+    def okx_rest_url(self) -> str:
+        return f"http://{HOST}:{self.ports['exchange']}" if self.paper else self.settings.okx_rest_url
+
+    @property
+    def okx_ws_url(self) -> str:
+        return f"ws://{HOST}:{self.ports['exchange']}" if self.paper else self.settings.okx_ws_url
+
+    @property
+    def market(self) -> str:
+        """PAPER_MARKET with its files as absolute paths: services do not work in the operator's folder."""
+        market: str = getattr(self.settings, "paper_market", "")
+        if market in ("", "synthetic", "okx"):
+            return market
+        parts = []
+        for part in market.split(","):
+            instrument, equals, file = part.strip().rpartition("=")
+            parts.append(f"{instrument}{equals}{Path(file).expanduser().absolute()}")
+        return ",".join(parts)
+
+    @property
+    def urls(self) -> dict[str, str]:
+        """What a person may open. Nothing secret in them."""
+        urls = {"flower": f"http://{HOST}:{self.ports['flower']}", "exchange": self.okx_rest_url}
+        if self.embedded:
+            urls |= {"postgres": f"{HOST}:{self.ports['postgres']}", "redis": f"{HOST}:{self.ports['redis']}"}
+        return urls
+
+
+def needed_ports(settings: AnySettings) -> list[str]:
+    servers = ["postgres", "redis"] if settings.infrastructure == "embedded" else []
+    return [*servers, *(["exchange"] if isinstance(settings, PaperSettings) else []), "flower"]
+
+
+def plan_ports(settings: AnySettings, home: Home) -> dict[str, int]:
+    """Ports for a start of this home: those demanded, else those of last time, else the preferred, else free ones.
+
+    To be called only while nothing of this home runs.
+    """
+    last_time = home.remembered_ports()
+    names = needed_ports(settings)
+    demanded: dict[str, int | None] = {name: getattr(settings, f"{name}_port") for name in names}
+    ports: dict[str, int] = {}
+    # The operator's choices first, so that a choice of ours never takes one of them.
+    for name in sorted(names, key=lambda each: demanded[each] is None):
+        preferred = last_time.get(name, PREFERRED_PORTS[name])
+        ports[name] = choose_port(
+            name, preferred, demanded=demanded[name], promised=ports.values(), setting=f"{name}_port".upper()
+        )
+    home.remember_ports(ports)
+    return ports
+
+
+def plan_of(settings: AnySettings, home: Home) -> Plan:
+    """The plan of a home that was started before; raises `OperatorError` where it never was."""
+    ports = home.remembered_ports()
+    if any(name not in ports for name in needed_ports(settings)):
+        raise OperatorError(f"no bot was started in {home.folder} yet; start one with `okxbot up`")
+    return Plan(settings, home, ports, home.secrets())
+
+
+def service_environment(plan: Plan) -> dict[str, str]:
+    """The environment every service shares: ours, with the connections of this home."""
+    own = {
+        "OKXBOT_HOME": str(plan.home.folder),
+        "DATABASE_URL": plan.database_url,
+        "REDIS_URL": plan.redis_url,
+        "CELERY_BROKER_URL": plan.broker_url,
+        "OKX_REST_URL": plan.okx_rest_url,
+        "OKX_WS_URL": plan.okx_ws_url,
+        "FLOWER_PORT": str(plan.ports["flower"]),
+        "FLOWER_BASIC_AUTH": f"{FLOWER_USER}:{plan.secrets.flower_password}",
+        "PYTHONUNBUFFERED": "1",
+        # One thread per process: fifteen processes share the machine, and no calculation here is large.
+        "OPENBLAS_NUM_THREADS": "1",
+        "OMP_NUM_THREADS": "1",
+        # glibc otherwise keeps an arena per thread, a good part of a worker's memory.
+        "MALLOC_ARENA_MAX": "2",
+    }
+    if plan.paper:
+        own["PAPER_MARKET"] = plan.market
+        file = getattr(plan.settings, "paper_account_file", None) or plan.home.account_file
+        own["PAPER_ACCOUNT_FILE"] = str(file)
+    return dict(os.environ) | own
+
+
+def paper_account(plan: Plan) -> dict[str, str]:
+    """Key of the paper account: `api_key, secret_key, passphrase`, and its `uid`."""
+    path = getattr(plan.settings, "paper_account_file", None) or plan.home.account_file
+    with file_trouble("read the paper account's key in", path):
+        text = path.read_text()
+    try:
+        found = {name: str(value) for name, value in json.loads(text).items()}
+    except (ValueError, AttributeError):
+        found = {}
+    if not {"api_key", "secret_key", "passphrase"} <= set(found):
+        raise OperatorError(f"{path} is damaged: api_key, secret_key and passphrase are expected")
+    return found

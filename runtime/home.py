@@ -1,0 +1,229 @@
+"""The home folder of one bot: everything a running bot keeps.
+
+    .env              the operator's settings (optional)
+    secrets.json      generated passwords, readable by the owner only
+    ports.json        ports chosen at an earlier start
+    postgres/ redis/ exchange/   data of the embedded servers and of the paper exchange
+    logs/NAME.log     one log per service, rotated
+    run/              what exists only while the bot runs: locks, sockets, readiness files
+
+Contract: `Home.prepare()` makes what is missing, mode 0700; a second bot on the same home is refused by a lock that
+the operating system releases when its holder dies, however it dies. Failure: `OperatorError`, one line.
+"""
+
+import fcntl
+import hashlib
+import json
+import os
+import secrets
+import shutil
+import tempfile
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from runtime.errors import OperatorError, file_trouble
+
+LEAST_FREE_MB = 200
+# sockaddr_un holds 108 bytes on Linux and 104 on macOS; supervisor adds a suffix of its own while binding.
+_LONGEST_SOCKET_PATH = 85
+
+
+@dataclass(frozen=True)
+class Secrets:
+    """Generated once per home. `repr` shows no value."""
+
+    postgres_password: str
+    redis_password: str
+    flower_password: str
+
+    def __repr__(self) -> str:
+        return "Secrets(…)"
+
+
+@dataclass(frozen=True)
+class RunningBot:
+    """Who runs the bot of a home, as written by `okxbot up`."""
+
+    pid: int
+    since: str
+    detached: bool
+    urls: dict[str, str]
+
+
+class Lock:
+    """An exclusive lock on a file, held until released or until the process dies."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._descriptor: int | None = None
+
+    def take(self) -> bool:
+        """Take it if it is free, without waiting."""
+        with file_trouble("lock", self.path):
+            descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(descriptor)
+            return False
+        except BaseException:
+            os.close(descriptor)
+            raise
+        self._descriptor = descriptor
+        return True
+
+    def release(self) -> None:
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+
+    def is_held(self) -> bool:
+        """Whether somebody, another process too, holds it now."""
+        if self._descriptor is not None:
+            return True
+        taken = self.take()
+        self.release()
+        return not taken
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.release()
+
+
+class Home:
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder.expanduser().resolve()
+
+    @property
+    def postgres(self) -> Path:
+        return self.folder / "postgres"
+
+    @property
+    def redis(self) -> Path:
+        return self.folder / "redis"
+
+    @property
+    def exchange(self) -> Path:
+        return self.folder / "exchange"
+
+    @property
+    def logs(self) -> Path:
+        return self.folder / "logs"
+
+    @property
+    def run(self) -> Path:
+        return self.folder / "run"
+
+    @property
+    def account_file(self) -> Path:
+        """Key of the paper account, written by the paper exchange."""
+        return self.exchange / "account.json"
+
+    @property
+    def up_lock(self) -> Lock:
+        """Held by `okxbot up` or `okxbot down` while it works."""
+        return Lock(self.run / "up.lock")
+
+    @property
+    def supervisor_lock(self) -> Lock:
+        """Held by the supervisor as long as it lives."""
+        return Lock(self.run / "supervisor.lock")
+
+    @property
+    def socket(self) -> Path:
+        """The supervisor's socket. A long home path does not fit into a socket address: then a short one."""
+        path = self.run / "supervisor.sock"
+        if len(os.fsencode(path)) <= _LONGEST_SOCKET_PATH:
+            return path
+        digest = hashlib.sha256(os.fsencode(self.folder)).hexdigest()[:16]
+        folder = Path("/tmp") / f"okxbot-{os.getuid()}-{digest}"
+        with file_trouble("create", folder):
+            folder.mkdir(mode=0o700, exist_ok=True)
+            found = folder.lstat()
+        if found.st_uid != os.getuid() or found.st_mode & 0o077:
+            raise OperatorError(f"{folder} belongs to somebody else; choose a shorter OKXBOT_HOME")
+        return folder / "supervisor.sock"
+
+    def ready_file(self, service: str) -> Path:
+        return self.run / f"{service}.ready"
+
+    def prepare(self) -> None:
+        with file_trouble("use the home folder", self.folder):
+            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if self.folder.stat().st_uid == os.getuid():
+                self.folder.chmod(0o700)
+            for part in (self.logs, self.run, self.exchange):
+                part.mkdir(mode=0o700, exist_ok=True)
+            with tempfile.TemporaryFile(dir=self.run) as probe:
+                probe.write(b"\0" * 65536)
+                probe.flush()
+        free = shutil.disk_usage(self.folder).free // 2**20
+        if free < LEAST_FREE_MB:
+            raise OperatorError(
+                f"only {free} MB are free on the disk of {self.folder}, {LEAST_FREE_MB} MB are needed; "
+                "free some space, or choose another folder with OKXBOT_HOME"
+            )
+
+    def secrets(self) -> Secrets:
+        """The generated passwords; made at the first call."""
+        path = self.folder / "secrets.json"
+        names = list(Secrets.__dataclass_fields__)
+        if not path.exists():
+            self.write_private(path, json.dumps({name: secrets.token_urlsafe(24) for name in names}))
+        found = self._read_json(path)
+        if sorted(found) != sorted(names) or not all(isinstance(value, str) and value for value in found.values()):
+            raise OperatorError(f"{path} is damaged; restore it from a backup (the database knows its passwords)")
+        return Secrets(**found)
+
+    def remembered_ports(self) -> dict[str, int]:
+        path = self.folder / "ports.json"
+        if not path.exists():
+            return {}
+        return {name: port for name, port in self._read_json(path).items() if isinstance(port, int)}
+
+    def remember_ports(self, ports: dict[str, int]) -> None:
+        self.write_private(self.folder / "ports.json", json.dumps(ports))
+
+    def running_bot(self) -> RunningBot | None:
+        """What the last `up` wrote about itself; whether it still lives is for the locks to say."""
+        path = self.run / "bot.json"
+        if not path.exists():
+            return None
+        try:
+            return RunningBot(**self._read_json(path))
+        except TypeError:
+            return None
+
+    def write_running_bot(self, bot: RunningBot) -> None:
+        self.write_private(self.run / "bot.json", json.dumps(asdict(bot)))
+
+    def write_private(self, path: Path, text: str) -> None:
+        """Write whole or not at all, readable by the owner only."""
+        with file_trouble("write", path):
+            descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
+            try:
+                with os.fdopen(descriptor, "w") as file:
+                    file.write(text)
+                    file.flush()
+                    os.fsync(file.fileno())
+                os.replace(name, path)
+            except BaseException:
+                Path(name).unlink(missing_ok=True)
+                raise
+
+    def _read_json(self, path: Path) -> dict[str, Any]:
+        with file_trouble("read", path):
+            text = path.read_text()
+        try:
+            found = json.loads(text)
+        except ValueError:
+            found = None
+        if not isinstance(found, dict):
+            raise OperatorError(f"{path} is damaged: it should hold a JSON object; restore or remove it")
+        return found

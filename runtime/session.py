@@ -1,0 +1,233 @@
+"""One run of a bot under `okxbot up`, from the first check to the last stopped process.
+
+Contract: `run_session` holds the home's lock while it works; SIGINT, SIGTERM and SIGHUP, at whatever point, end
+everything in order; a supervisor that is killed is replaced, with all its services. Services that die are restarted by
+the supervisor and reported here. Raises `OperatorError`. Times are wall seconds.
+"""
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import FrameType
+
+from runtime.bringup import BringUp
+from runtime.environment import Plan, plan_ports, service_environment
+from runtime.errors import OperatorError
+from runtime.home import Home, RunningBot
+from runtime.incidents import IncidentLog
+from runtime.leftovers import find_leftovers, stop_leftovers
+from runtime.services import Service, services_for
+from runtime.supervision import start_supervisor
+from runtime.takedown import take_down
+from settings import AnySettings
+from trading.clock import wall_now
+
+Say = Callable[[str], None]
+View = Callable[[AnySettings], None]
+Table = Callable[[Plan], list[Service]]
+
+_RUNS_AFTER_A_DEAD_SUPERVISOR = 3
+
+
+class StopRequested(KeyboardInterrupt):
+    """The operator, the machine or `--for` asks this run to end."""
+
+
+class SupervisorDied(Exception):
+    """The supervisor's process is gone although nobody asked it to stop."""
+
+
+def refuse_if_running(home: Home) -> None:
+    """Raise `OperatorError` naming who runs the bot of this home."""
+    bot = home.running_bot()
+    if bot is None:
+        raise OperatorError(f"another okxbot command works on {home.folder} just now; try again when it is done")
+    urls = ", ".join(f"{name} {url}" for name, url in bot.urls.items() if url.startswith("http"))
+    raise OperatorError(
+        f"a bot already runs on {home.folder}: process {bot.pid}, since {bot.since}, {urls}; "
+        "see `okxbot status`, stop it with `okxbot down`, or choose another OKXBOT_HOME"
+    )
+
+
+@contextmanager
+def _stop_signals() -> Iterator[None]:
+    """SIGINT, SIGTERM, SIGHUP and the alarm of `--for` raise `StopRequested` in the main thread."""
+
+    def request(number: int, _frame: FrameType | None) -> None:
+        raise StopRequested(signal.Signals(number).name)
+
+    def died(_number: int, _frame: FrameType | None) -> None:
+        raise SupervisorDied
+
+    wanted = {each: request for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGALRM)}
+    before = {number: signal.signal(number, handler) for number, handler in (wanted | {signal.SIGUSR1: died}).items()}
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def _undisturbed(say: Say) -> Iterator[None]:
+    """While stopping, further signals only say so: an interrupted shutdown would leave processes behind."""
+
+    def already(_number: int, _frame: FrameType | None) -> None:
+        say("already stopping; please wait")
+
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = {number: signal.signal(number, already) for number in numbers}
+    before[signal.SIGALRM] = signal.signal(signal.SIGALRM, signal.SIG_IGN)
+    before[signal.SIGUSR1] = signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+class _Watcher(threading.Thread):
+    """Reports incidents as they come, and the death of the supervisor to the main thread."""
+
+    def __init__(self, home: Home, say: Say) -> None:
+        super().__init__(daemon=True, name="watcher")
+        self._home, self._say = home, say
+        self._incidents = IncidentLog(home.run / "incidents.jsonl")
+        self._ended = threading.Event()
+        self._main = threading.main_thread().ident
+
+    def run(self) -> None:
+        while not self._ended.wait(0.5):
+            for incident in self._incidents.news():
+                self._say(incident.line)
+            if not self._home.supervisor_lock.is_held():
+                if not self._ended.is_set() and self._main is not None:
+                    signal.pthread_kill(self._main, signal.SIGUSR1)
+                return
+
+    def end(self) -> None:
+        self._ended.set()
+        self.join(5)
+
+
+def clear_the_way(home: Home, say: Say, services: list[Service]) -> None:
+    """Refuse if a detached bot runs here; stop what a killed terminal or supervisor left behind."""
+    if home.supervisor_lock.is_held():
+        bot = home.running_bot()
+        if bot is not None and bot.detached:
+            refuse_if_running(home)
+        say("the command that ran this bot was killed; stopping what it left running")
+        take_down(home, services, say)
+    elif find_leftovers(home):
+        stop_leftovers(home, services, say)
+
+
+def known_services(settings: AnySettings, home: Home, table: Table = services_for) -> list[Service]:
+    """The table as of the last start; empty before the first."""
+    ports = home.remembered_ports()
+    if not ports:
+        return []
+    filled = {"postgres": 0, "redis": 0, "exchange": 0, "flower": 0} | ports
+    return table(Plan(settings, home, filled, home.secrets()))
+
+
+def prepare(settings: AnySettings, home: Home, say: Say, table: Table = services_for) -> Plan:
+    """Home, ports, database cluster and Redis configuration, before anything runs."""
+    secrets = home.secrets()
+    clear_the_way(home, say, known_services(settings, home, table))
+    plan = Plan(settings, home, plan_ports(settings, home), secrets)
+    if plan.embedded:
+        if plan.cluster.prepare():
+            say(f"created the database in {home.postgres}")
+        plan.redis_server.prepare()
+    return plan
+
+
+def run_session(
+    settings: AnySettings,
+    *,
+    detach: bool,
+    seconds: float | None,
+    say: Say,
+    view: View,
+    quiet: Callable[[], None],
+    table: Table = services_for,
+) -> None:
+    """Run until asked to stop (or, detached, until everything is up). `quiet()` ends any progress display."""
+    home = Home(settings.okxbot_home)
+    home.prepare()
+    with home.up_lock as lock:
+        if not lock.take():
+            refuse_if_running(home)
+        with _stop_signals():
+            if seconds is not None:
+                signal.setitimer(signal.ITIMER_REAL, seconds)
+            starts = 0
+            plan: Plan | None = None
+            try:
+                while True:
+                    starts += 1
+                    try:
+                        plan = prepare(settings, home, say, table)
+                        run = _Run(plan, table(plan), say, view, quiet)
+                        run.start(detach=detach, by_operator=starts == 1)
+                        if detach:
+                            return
+                        break
+                    except SupervisorDied:
+                        quiet()
+                        if starts > _RUNS_AFTER_A_DEAD_SUPERVISOR:
+                            raise OperatorError("the supervisor keeps being killed; see the machine's log") from None
+                        say("the supervisor was killed; stopping its services and starting them again")
+            except StopRequested:
+                pass
+            except BaseException:
+                quiet()
+                _end(home, table(plan) if plan is not None else [], say)
+                raise
+            quiet()
+            _end(home, table(plan) if plan is not None else [], say)
+
+
+@dataclass(frozen=True)
+class _Run:
+    """One life of the supervisor."""
+
+    plan: Plan
+    services: list[Service]
+    say: Say
+    view: View
+    quiet: Callable[[], None]
+
+    def start(self, *, detach: bool, by_operator: bool) -> None:
+        """Bring everything up and show the view until a signal ends it; detached, return when all is up."""
+        plan, home = self.plan, self.plan.home
+        # The account check tells an operator's start, which may clear automatic halts, from a replacement.
+        environment = service_environment(plan) | {"BOT_STARTED_BY": "operator" if by_operator else "supervisor"}
+        client = start_supervisor(home, self.services, environment)
+        pid = client.pid() if detach else os.getpid()
+        home.write_running_bot(RunningBot(pid, wall_now().isoformat(timespec="seconds"), detach, plan.urls))
+        watcher = _Watcher(home, self.say)
+        watcher.start()
+        try:
+            BringUp(plan, client, self.services, environment, self.say).run()
+            self.quiet()
+            if not detach:
+                self.view(plan.settings)
+        finally:
+            watcher.end()
+
+
+def _end(home: Home, services: list[Service], say: Say) -> None:
+    with _undisturbed(say):
+        began = time.monotonic()
+        if home.supervisor_lock.is_held() or find_leftovers(home):
+            say("stopping")
+            take_down(home, services, say)
+            say(f"everything stopped in {time.monotonic() - began:.1f} s")
+        (home.run / "bot.json").unlink(missing_ok=True)

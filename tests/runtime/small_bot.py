@@ -1,0 +1,63 @@
+"""`okxbot up` with the real servers, supervisor and signals, but small services in place of the bot's own.
+
+usage: python small_bot.py up [--detach] [--for SECONDS] | down      (OKXBOT_HOME names the home)
+"""
+
+import sys
+from pathlib import Path
+
+from runtime.environment import Plan
+from runtime.errors import OperatorError
+from runtime.home import Home
+from runtime.services import CLOCKWORK, EXCHANGE, WORK, Service, services_for
+from runtime.session import known_services, run_session
+from runtime.takedown import take_down
+from settings import AnySettings, load_settings
+
+SMALL_SERVICE = Path(__file__).with_name("small_service.py")
+
+
+def table(plan: Plan) -> list[Service]:
+    servers = [service for service in services_for(plan) if service.name in ("postgres", "redis")]
+    small = (sys.executable, str(SMALL_SERVICE))
+    return [
+        *servers,
+        Service("exchange", (*small, "--port", str(plan.ports["exchange"])), EXCHANGE, 5, directory=Path("/")),
+        Service("market-feed", small, WORK, 1, announces_ready=True),
+        Service("trade", (*small, "--drain", "1"), WORK, 2),
+        Service("beat", small, CLOCKWORK, 1),
+    ]
+
+
+def view(_settings: AnySettings) -> None:
+    import signal
+
+    print("view", flush=True)
+    while True:
+        signal.pause()
+
+
+def say(line: str) -> None:
+    print(line, flush=True)
+
+
+def main() -> int:
+    command, *options = sys.argv[1:]
+    settings = load_settings(dotenv=False)
+    home = Home(settings.okxbot_home)
+    try:
+        if command == "down":
+            take_down(home, known_services(settings, home, table), say)
+            return 0
+        seconds = float(options[options.index("--for") + 1]) if "--for" in options else None
+        run_session(
+            settings, detach="--detach" in options, seconds=seconds, say=say, view=view, quiet=lambda: None, table=table
+        )
+    except OperatorError as trouble:
+        print(f"okxbot: {trouble}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
