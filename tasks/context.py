@@ -8,7 +8,7 @@ import structlog
 
 import celeryconfig
 from brain.build import build_analyst, build_researcher, build_screener
-from exchange.client import OkxExchange
+from exchange.client import build_exchange
 from exchange.clock import build_clock
 from exchange.errors import ReadFailed
 from exchange.market_cache import MarketCache
@@ -17,7 +17,7 @@ from execution.binding import read_binding
 from execution.context import ExecutionContext
 from models.session import build_engine, build_sessions
 from pipeline.context import PipelineContext
-from settings import AnySettings, load_settings
+from settings import load_settings
 from trading.gate.limits import limits_from
 
 logger = structlog.get_logger()
@@ -55,7 +55,7 @@ def execution_context() -> ExecutionContext:
         max_overflow=settings.db_max_overflow,
     )
     sessions = build_sessions(engine)
-    exchange = OkxExchange.from_settings(settings)
+    exchange = build_exchange(settings)
     binding = read_binding(sessions)
     return ExecutionContext(
         sessions=sessions,
@@ -100,8 +100,3 @@ def warm() -> None:
             execution_context()
     except (ReadFailed, OSError) as error:
         logger.warning("warm_up_failed", error=str(error))
-
-
-def settings_of_process() -> AnySettings:
-    """Settings as this process was started with."""
-    return load_settings()

@@ -1,0 +1,59 @@
+"""`okxbot status`: once, as text or JSON; and the live view of `okxbot up`."""
+
+import json
+import sys
+import time
+from typing import Annotated
+
+import typer
+from rich.console import Console, RenderableType
+from rich.live import Live
+from sqlalchemy.exc import SQLAlchemyError
+
+from cli.connection import Connection, connect
+from cli.status_data import collect_status
+from cli.status_view import plain_lines, render
+from settings import AnySettings
+
+REFRESH_S = 1.0
+PLAIN_EVERY_S = 10.0
+app = typer.Typer()
+
+
+@app.command()
+def status(json_: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False) -> None:
+    """Show what the bot is doing: state, money, positions with their stops, last decisions, services."""
+    found = collect_status(connect())
+    if json_:
+        print(json.dumps(found, indent=2))
+    elif sys.stdout.isatty():
+        Console().print(render(found))
+    else:
+        print("\n".join(plain_lines(found)))
+
+
+def live_view(settings: AnySettings) -> None:
+    """Redraw the status until interrupted; plain lines every ten seconds without a terminal."""
+    connection = connect(settings)
+    if not sys.stdout.isatty():
+        while True:
+            print(_text(connection), flush=True)
+            time.sleep(PLAIN_EVERY_S)
+    with Live(console=Console(), screen=True, auto_refresh=False) as live:
+        while True:
+            live.update(_screen(connection), refresh=True)
+            time.sleep(REFRESH_S)
+
+
+def _text(connection: Connection) -> str:
+    try:
+        return "\n".join(plain_lines(collect_status(connection)))
+    except SQLAlchemyError as error:
+        return f"PostgreSQL does not answer ({type(error).__name__}); trying again"
+
+
+def _screen(connection: Connection) -> RenderableType:
+    try:
+        return render(collect_status(connection))
+    except SQLAlchemyError as error:
+        return f"PostgreSQL does not answer ({type(error).__name__}); trying again"

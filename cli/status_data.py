@@ -1,0 +1,169 @@
+"""What `okxbot status` says, as data: read from PostgreSQL, Redis and the supervisor, nothing invented.
+
+What cannot be known is null.
+"""
+
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import redis
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from cli.connection import Connection
+from exchange.market_cache import MarketCache
+from exchange.redis_client import build_redis
+from models import BotState, DecisionCycle, Order, Position, ScreenerLog
+from runtime.errors import OperatorError
+from runtime.supervision import SupervisorClient
+from settings import PaperSettings
+from trading.clock import ClockUnavailable, wall_now
+
+LAST_CYCLES = 8
+UNKNOWN_STATES = ("unknown", "submitting")
+
+
+def collect_status(connection: Connection) -> dict[str, Any]:
+    """The whole status, ready for JSON."""
+    settings = connection.settings
+    try:
+        now: datetime | None = connection.clock.market_now()
+    except ClockUnavailable:
+        now = None
+    with connection.sessions() as session:
+        state = session.get_one(BotState, connection.account_id)
+        status: dict[str, Any] = {
+            "mode": settings.trading_mode,
+            "analyst": settings.analyst_in_use,
+            "state": "halted" if state.halted and state.state == "running" else state.state,
+            "halt_reason": f"{state.halt_kind}: {state.halt_reason}" if state.halted else None,
+            "now": _iso(now),
+            "speed": settings.paper_speed if isinstance(settings, PaperSettings) else 1,
+            **_money(state),
+            "reconciled_at": _iso(state.reconciled_at),
+            "positions": _positions(session, connection.account_id),
+            "last_cycles": _last_cycles(session, connection.account_id),
+            **_counts(session, connection.account_id),
+        }
+    status["feed_age_s"] = _feed_ages(connection)
+    status["services"] = services(connection)
+    status["urls"] = connection.plan.urls
+    if status["services"] and all(s not in ("RUNNING", "STARTING") for s in status["services"].values()):
+        status["state"] = "stopped"
+    return status
+
+
+def services(connection: Connection) -> dict[str, str]:
+    """Service → supervisor state; empty when no supervisor of this home answers."""
+    try:
+        return {name: s.state for name, s in SupervisorClient(connection.plan.home).states().items()}
+    except OperatorError:
+        return {}
+
+
+def _money(state: BotState) -> dict[str, Any]:
+    equity, baseline, peak = state.equity, state.day_baseline, state.peak_equity
+    drawdown = None
+    if equity is not None and peak:
+        drawdown = max(Decimal(0), (peak - equity) / peak * 100)
+    return {
+        "equity": _number(equity),
+        "day_pnl": _number(equity - baseline if equity is not None and baseline is not None else None),
+        "drawdown": _number(drawdown and drawdown.quantize(Decimal("0.0001"))),
+        "consecutive_losses": state.consecutive_losses,
+        "cooldown_until": _iso(state.cooldown_until),
+        "naked_seconds": _number(state.naked_seconds_total),
+    }
+
+
+def _positions(session: Session, account_id: int) -> list[dict[str, Any]]:
+    rows = session.scalars(
+        select(Position).where(Position.account_id == account_id, Position.contracts != 0).order_by(Position.inst_id)
+    )
+    return [
+        {
+            "instrument": row.inst_id,
+            "side": "long" if row.contracts > 0 else "short",
+            "contracts": _number(abs(row.contracts)),
+            "avg_price": _number(row.avg_px),
+            "mark_price": _number(row.mark_px),
+            "upl": _number(row.upl),
+            "stop": _number(row.stop_px),
+            "take_profit": _number(row.target_px),
+            "strategy": (row.plan or {}).get("strategy"),
+            "opened": _iso(row.opened_market_at),
+        }
+        for row in rows
+    ]
+
+
+def _last_cycles(session: Session, account_id: int) -> list[dict[str, Any]]:
+    rows = session.scalars(
+        select(DecisionCycle)
+        .where(DecisionCycle.account_id == account_id)
+        .order_by(DecisionCycle.slot.desc(), DecisionCycle.id.desc())
+        .limit(LAST_CYCLES)
+    )
+    return [cycle_line(row) for row in rows]
+
+
+def cycle_line(row: DecisionCycle) -> dict[str, Any]:
+    """One cycle in one line."""
+    return {
+        "id": row.id,
+        "instrument": row.inst_id,
+        "slot": _iso(row.slot),
+        "stage": row.stage,
+        "action": (row.decision or {}).get("action"),
+        "outcome": row.outcome,
+        "reason": row.reason,
+    }
+
+
+def _counts(session: Session, account_id: int) -> dict[str, Any]:
+    orders = dict(
+        session.execute(
+            select(Order.state, func.count()).where(Order.account_id == account_id).group_by(Order.state)
+        )
+        .tuples()
+        .all()
+    )
+    since = wall_now() - timedelta(hours=24)
+    asked, passed = session.execute(
+        select(func.count(), func.count().filter(ScreenerLog.passed)).where(
+            ScreenerLog.account_id == account_id, ScreenerLog.created_at > since, ScreenerLog.bypass.is_(None)
+        )
+    ).one()
+    return {
+        "cycles_total": session.scalar(
+            select(func.count()).select_from(DecisionCycle).where(DecisionCycle.account_id == account_id)
+        ),
+        "orders_by_state": orders,
+        "unknown_orders": sum(orders.get(state, 0) for state in UNKNOWN_STATES),
+        "screener_pass_rate": round(passed / asked, 4) if asked else None,
+    }
+
+
+def _feed_ages(connection: Connection) -> dict[str, float]:
+    """Channel → age of its stalest instrument, wall seconds; empty when Redis does not answer."""
+    ages: dict[str, float] = {}
+    try:
+        client = build_redis(connection.plan.redis_url)
+        cache = MarketCache(client)
+        for inst_id in connection.settings.instruments:
+            for channel, age in cache.ages(inst_id, wall_now()).items():
+                ages[channel] = round(max(age, ages.get(channel, 0.0)), 2)
+        client.close()
+    except redis.RedisError:
+        return {}
+    return ages
+
+
+def _number(value: Decimal | None) -> float | None:
+    """A JSON number: the status is for reading; exact digits are in `okxbot cycle show` and the database."""
+    return None if value is None else float(value)
+
+
+def _iso(at: datetime | None) -> str | None:
+    return None if at is None else at.isoformat().replace("+00:00", "Z")

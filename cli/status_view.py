@@ -1,0 +1,146 @@
+"""The live view of `okxbot up` and the text of `okxbot status`: one screen that says what the bot is doing and why."""
+
+from decimal import Decimal
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+STATE_STYLE = {"running": "bold green", "halted": "bold red", "starting": "yellow", "draining": "yellow"}
+OUTCOME_STYLE = {"opened": "green", "added": "green", "closed": "cyan", "reduced": "cyan", "rejected": "yellow",
+                 "failed": "red", "unknown": "bold red"}  # fmt: skip
+
+
+def render(status: dict[str, Any]) -> RenderableType:
+    """The whole screen."""
+    return Group(_head(status), _positions(status), _cycles(status), _foot(status))
+
+
+def _head(status: dict[str, Any]) -> RenderableType:
+    speed = status["speed"]
+    pace = f" at {speed:g}×" if isinstance(speed, int | float) and speed != 1 else f" ({speed})" if speed != 1 else ""
+    line = Text()
+    line.append(status["state"].upper(), style=STATE_STYLE.get(status["state"], "bold"))
+    line.append(f"   {status['mode']} trading · {analyst_words(status['analyst'])} · market time ")
+    line.append(f"{clock(status['now'])}{pace}\n")
+    line.append(f"equity {money(status['equity'])} USDT   today ")
+    line.append(signed(status["day_pnl"]), style=pnl_style(status["day_pnl"]))
+    line.append(f"   drawdown {percent(status['drawdown'])}   cycles {status['cycles_total']}   ")
+    line.append(f"orders {orders_words(status)}")
+    if status["halt_reason"]:
+        line.append(f"\nHALTED: {status['halt_reason']}   (`okxbot resume` lets it trade again)", style="bold red")
+    elif status["state"] == "running" and not status["reconciled_at"]:
+        line.append("\nno entries yet: waiting for the first reconciliation with the exchange", style="yellow")
+    return Panel(line, title="okxbot", title_align="left")
+
+
+def analyst_words(analyst: str) -> str:
+    """Who decides, plainly."""
+    return "Claude decides" if analyst == "claude" else "built-in rules decide (no model)"
+
+
+def _positions(status: dict[str, Any]) -> RenderableType:
+    table = Table(title="Open positions", title_justify="left", expand=True, box=None, header_style="dim")
+    for name in ("instrument", "side", "contracts", "average", "mark", "unrealised", "stop", "target", "strategy"):
+        table.add_column(name, justify="left" if name in ("instrument", "side", "strategy") else "right")
+    for p in status["positions"]:
+        table.add_row(
+            p["instrument"], p["side"], price(p["contracts"]), price(p["avg_price"]), price(p["mark_price"]),
+            Text(signed(p["upl"]), style=pnl_style(p["upl"])),
+            Text(price(p["stop"]), style="" if p["stop"] else "bold red") if p["stop"] else Text("placing…", "yellow"),
+            price(p["take_profit"]), p["strategy"] or "",
+        )  # fmt: skip
+    if not status["positions"]:
+        table.add_row(Text("none", style="dim"))
+    return table
+
+
+def _cycles(status: dict[str, Any]) -> RenderableType:
+    table = Table(title="Last decisions", title_justify="left", expand=True, box=None, header_style="dim")
+    table.add_column("id", justify="right")
+    table.add_column("slot")
+    table.add_column("instrument")
+    table.add_column("decision")
+    table.add_column("outcome")
+    table.add_column("reason", ratio=1, no_wrap=True, overflow="ellipsis")
+    for c in status["last_cycles"]:
+        outcome = c["outcome"] or f"… {c['stage']}"
+        table.add_row(
+            str(c["id"]), clock(c["slot"], date=False), c["instrument"], c["action"] or "",
+            Text(outcome, style=OUTCOME_STYLE.get(c["outcome"] or "", "")), c["reason"] or "",
+        )  # fmt: skip
+    if not status["last_cycles"]:
+        table.add_row("", "", Text("the first candle has not closed yet", style="dim"))
+    return table
+
+
+def _foot(status: dict[str, Any]) -> RenderableType:
+    services = status["services"]
+    down = {name: state for name, state in services.items() if state != "RUNNING"}
+    line = Text("services ", style="dim")
+    line.append(f"{len(services) - len(down)} of {len(services)} running", style="green" if not down else "red")
+    for name, state in down.items():
+        line.append(f"  {name} {state.lower()}", style="red")
+    ages = "  ".join(f"{channel} {age:.1f}s" for channel, age in sorted(status["feed_age_s"].items()))
+    line.append(f"\nfeed age {ages or 'unknown: Redis does not answer'}", style="dim" if ages else "red")
+    line.append("\n" + "  ".join(f"{name} {url}" for name, url in status["urls"].items()), style="dim")
+    return line
+
+
+def plain_lines(status: dict[str, Any]) -> list[str]:
+    """The status for a log or a pipe: a few lines without colours."""
+    lines = [
+        f"{status['state']} {status['mode']} analyst={status['analyst']} now={status['now']} "
+        f"equity={status['equity']} day_pnl={status['day_pnl']} drawdown={percent(status['drawdown'])} "
+        f"cycles={status['cycles_total']} orders={orders_words(status)}"
+        + (f" halted: {status['halt_reason']}" if status["halt_reason"] else "")
+    ]
+    for p in status["positions"]:
+        lines.append(
+            f"  position {p['instrument']} {p['side']} {p['contracts']} at {p['avg_price']} mark {p['mark_price']} "
+            f"upl {p['upl']} stop {p['stop']} target {p['take_profit']}"
+        )
+    for c in status["last_cycles"][:3]:
+        lines.append(
+            f"  cycle {c['id']} {c['instrument']} {c['slot']} {c['action'] or '-'} "
+            f"{c['outcome'] or c['stage']}: {c['reason'] or ''}"
+        )
+    return lines
+
+
+def orders_words(status: dict[str, Any]) -> str:
+    """Orders by state in words, the unknown ones first."""
+    counts = dict(status["orders_by_state"])
+    words = [f"{count} {state}" for state, count in sorted(counts.items(), key=lambda kv: kv[0] != "unknown")]
+    return ", ".join(words) or "none"
+
+
+def clock(at: str | None, *, date: bool = True) -> str:
+    """An ISO time for people; `unknown` rather than a guess."""
+    if at is None:
+        return "unknown"
+    day, _, time = at.rstrip("Z").partition("T")
+    return f"{day} {time[:5]} UTC" if date else f"{day[5:]} {time[:5]}"
+
+
+def money(value: float | None) -> str:
+    return "unknown" if value is None else f"{value:,.2f}"
+
+
+def price(value: float | str | None) -> str:
+    return "–" if value is None else f"{Decimal(str(value)):,f}"
+
+
+def signed(value: float | str | None) -> str:
+    return "unknown" if value is None else f"{Decimal(str(value)):+,.2f}"
+
+
+def percent(value: float | None) -> str:
+    return "unknown" if value is None else f"{value:.2f} %"
+
+
+def pnl_style(value: float | None) -> str:
+    """Green and red are for money only."""
+    return "" if not value else "green" if value > 0 else "red"

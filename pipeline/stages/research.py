@@ -1,0 +1,30 @@
+"""Research: one question to Perplexity when code saw a reason for it. Failing: decide without."""
+
+from dataclasses import asdict
+
+from brain.research import trigger
+from models import DecisionCycle
+from pipeline.context import PipelineContext
+from pipeline.stage import Next
+from pipeline.stored import stored_snapshot
+
+
+def research(ctx: PipelineContext, cycle: DecisionCycle) -> Next:
+    """→ `analyze`, with the answer or with the reason why there is none."""
+    question = trigger(stored_snapshot(cycle).market, cycle.id)
+    if ctx.researcher is None or question is None:
+        return Next("analyze")
+    answer = ctx.researcher.research(question)
+    return Next(
+        "analyze",
+        {
+            "research": {
+                "question": question.question,
+                "trigger": question.trigger,
+                "text": answer.text,
+                "reason": answer.reason,
+                "cached": answer.cached,
+                "sources": [asdict(source) for source in answer.sources],
+            }
+        },
+    )
