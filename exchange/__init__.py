@@ -1,1 +1,1 @@
-"""OKX through python-okx and websocket-client: reads with retry, mutations without, every outcome classified."""
+"""OKX through python-okx and websocket-client: reads retried, mutations never, outcomes classified."""

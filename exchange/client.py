@@ -3,6 +3,8 @@
 `OkxExchange` is thread-safe; build one per process (after a fork, not before).
 """
 
+from typing import Self
+
 from exchange.credentials import Credentials, load_credentials
 from exchange.mutations import Mutations
 from exchange.reads import Reads
@@ -20,13 +22,13 @@ class OkxExchange(Reads, Mutations):
         Reads.__init__(self, transport)
         self._transport = transport
 
+    @classmethod
+    def from_settings(cls, settings: AnySettings, *, public_only: bool = False) -> Self:
+        """The exchange these settings name; `public_only` needs no credentials. Raises CredentialsMissing."""
+        credentials = None if public_only else load_credentials(settings)
+        flag = "0" if settings.trading_mode == "live" else "1"
+        return cls(credentials, settings.okx_rest_url, flag=flag, timeout_s=settings.http_timeout_s)
+
     def close(self) -> None:
         """Close its connections."""
         self._transport.close()
-
-
-def build_exchange(settings: AnySettings, *, public_only: bool = False) -> OkxExchange:
-    """The exchange these settings name. `public_only` needs no credentials. Raises CredentialsMissing."""
-    credentials = None if public_only else load_credentials(settings)
-    flag = "0" if settings.trading_mode == "live" else "1"
-    return OkxExchange(credentials, settings.okx_rest_url, flag=flag, timeout_s=settings.http_timeout_s)

@@ -1,4 +1,4 @@
-"""Everything that changes the exchange: one HTTP request each, never repeated, never raising for its outcome."""
+"""Everything that changes the exchange: one request each, never repeated, its outcome never raised."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -22,7 +22,7 @@ class Mutations:
         self._okx = transport
 
     def place_order(self, request: OrderRequest, exp_time: datetime) -> Outcome:
-        """Place an order, stop and target attached; OKX discards it when it arrives after `exp_time` (wall)."""
+        """Place an order, stop and target attached; OKX discards it if it arrives after `exp_time` (wall)."""
         return self._send(
             "place_order",
             lambda: self._okx.trade.place_order(
@@ -115,7 +115,7 @@ class Mutations:
     def close_position(
         self, inst_id: str, mgn_mode: str, cl_ord_id: str, auto_cancel: bool = True
     ) -> Outcome:
-        """Close the whole position at market; `auto_cancel` also cancels pending closing orders in its way."""
+        """Close the whole position at market; `auto_cancel` also cancels closing orders in its way."""
         return self._send(
             "close_position",
             lambda: self._okx.trade.close_positions(

@@ -6,6 +6,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from typing import NamedTuple
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +76,7 @@ class LimitPrices:
     at: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class FeeRates:
+class FeeRates(NamedTuple):
     """Share of notional paid, positive; negative is a rebate."""
 
     maker: Decimal

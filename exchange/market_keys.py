@@ -1,0 +1,56 @@
+"""Names and layout of the present moment in Redis database 0. Writer and reader agree here and nowhere else.
+
+A candle stream's entry id is the bar's open in ms, so writing a bar twice changes nothing; its one field
+holds seven numbers. `market:seen:{instId}` maps a channel to "received-wall-ms exchange-ts-ms".
+"""
+
+CANDLE_FIELD = b"ohlcv"
+"""open high low close vol_contracts vol_coins vol_quote, separated by blanks."""
+
+KEPT_BARS = 800
+CHANNELS = ("ticker", "candle", "book", "funding", "open_interest", "mark")
+
+
+def candles(inst_id: str, bar: str) -> str:
+    """Stream of confirmed candles, oldest first."""
+    return f"market:candles:{inst_id}:{bar}"
+
+
+def edition(inst_id: str, bar: str) -> str:
+    """Token that changes whenever the stream was rewritten rather than appended to."""
+    return f"market:edition:{inst_id}:{bar}"
+
+
+def forming(inst_id: str, bar: str) -> str:
+    """Hash of the bar that is still forming."""
+    return f"market:forming:{inst_id}:{bar}"
+
+
+def ticker(inst_id: str) -> str:
+    """Hash last, bid, ask, ts."""
+    return f"market:ticker:{inst_id}"
+
+
+def book(inst_id: str) -> str:
+    """Hash bids, asks (`px:sz` pairs, best first), ts."""
+    return f"market:book:{inst_id}"
+
+
+def mark(inst_id: str) -> str:
+    """Hash px, ts."""
+    return f"market:mark:{inst_id}"
+
+
+def funding(inst_id: str) -> str:
+    """Hash rate, next (ms of the coming settlement), ts."""
+    return f"market:funding:{inst_id}"
+
+
+def open_interest(inst_id: str) -> str:
+    """Hash contracts, ts."""
+    return f"market:open_interest:{inst_id}"
+
+
+def seen(inst_id: str) -> str:
+    """Hash channel → when it last spoke."""
+    return f"market:seen:{inst_id}"

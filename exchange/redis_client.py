@@ -1,0 +1,33 @@
+"""Redis clients with the project's timeouts. A blocking read must block for less than SOCKET_TIMEOUT_S.
+
+redis-py repeats any command ten times by default, which applies an increment or a push twice when a reply is
+lost. Here nothing is repeated unless the caller says that all its commands are idempotent.
+"""
+
+from redis import Redis
+from redis.backoff import ExponentialWithJitterBackoff, NoBackoff
+from redis.retry import Retry
+
+SOCKET_TIMEOUT_S = 30.0
+CONNECT_TIMEOUT_S = 10.0
+RETRIES = 3
+
+
+def build_redis(url: str, *, idempotent: bool = False) -> Redis:
+    """A client of the database in `url`, answers as bytes.
+
+    `idempotent`: commands may be repeated three times.
+    """
+    backoff = (
+        Retry(ExponentialWithJitterBackoff(base=0.05, cap=1.0), RETRIES)
+        if idempotent
+        else Retry(NoBackoff(), 0)
+    )
+    return Redis.from_url(
+        url,
+        socket_timeout=SOCKET_TIMEOUT_S,
+        socket_connect_timeout=CONNECT_TIMEOUT_S,
+        socket_keepalive=True,
+        health_check_interval=25,
+        retry=backoff,
+    )
