@@ -10,6 +10,7 @@ secret values never reach a message.
 
 import difflib
 import os
+import re
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
@@ -241,6 +242,26 @@ class PaperSettings(Settings):
             raise ValueError("must be a number from 0.1 to 2000, or lockstep")
         return speed
 
+    @field_validator("paper_market", mode="after")
+    @classmethod
+    def _files_absolute(cls, value: str) -> str:
+        """Services run in a folder of their own: a relative path means the folder the operator stands in."""
+        if value in ("synthetic", "okx"):
+            return value
+        named = [part.strip().rpartition("=") for part in value.split(",") if part.strip()]
+        if not named:
+            raise ValueError("must be synthetic, or candle files separated by commas")
+        return ",".join(name + sign + str(Path(file).expanduser().resolve()) for name, sign, file in named)
+
+    @model_validator(mode="after")
+    def _instruments_of_the_files(self) -> Self:
+        """With candle files and no INSTRUMENTS given, the files say what is traded."""
+        if self.paper_market in ("synthetic", "okx") or "instruments" in self.model_fields_set:
+            return self
+        found = tuple(_instrument_of(part) for part in self.paper_market.split(","))
+        object.__setattr__(self, "instruments", found)
+        return self
+
     @model_validator(mode="after")
     def _real_models_need_real_time(self) -> Self:
         real = self.anthropic_base_url == "https://api.anthropic.com"
@@ -249,6 +270,17 @@ class PaperSettings(Settings):
                 "PAPER_SPEED: must be 1 with the claude analyst on the real API; set PAPER_SPEED=1 or ANALYST=rules"
             )
         return self
+
+
+def _instrument_of(market_file: str) -> str:
+    """The instrument of `INST=FILE`, or of a file whose name holds one, e.g. okx_BTC-USDT-SWAP_5m.csv.gz."""
+    name, sign, file = market_file.rpartition("=")
+    found = re.search(r"[A-Z0-9]+-USDT-SWAP", name if sign else Path(file).name)
+    if found is None:
+        raise ValueError(
+            f"PAPER_MARKET: {Path(file).name} does not name its instrument; write BTC-USDT-SWAP={file}"
+        )
+    return found.group()
 
 
 class OkxSettings(Settings):
