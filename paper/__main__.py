@@ -1,0 +1,81 @@
+"""`python -m paper`: start the paper exchange. Exit 0 after a signal, 2 with one line when it cannot start."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+
+import structlog
+
+from paper.errors import StartRefused
+from paper.exchange import Exchange
+from paper.options import DEFAULT_INSTRUMENTS, PaperOptions, parse_speed, parse_switches
+from paper.server.app import bind, serve
+
+
+def read_options(arguments: Sequence[str]) -> PaperOptions:
+    """Options of the command line. Raises StartRefused."""
+    parser = argparse.ArgumentParser(prog="paper", description="A local exchange that speaks OKX v5.")
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, default=0, help="0 picks a free one")
+    parser.add_argument("--data", type=Path, required=True, help="folder for the state")
+    parser.add_argument("--market", default="synthetic", help="synthetic, or candle files: FILE or INST=FILE, comma-joined")
+    parser.add_argument("--speed", default="60", help="market seconds per wall second, or lockstep")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--instruments", default=",".join(DEFAULT_INSTRUMENTS))
+    parser.add_argument("--warmup-bars", type=int, default=2016, help="history, in bars of five minutes")
+    parser.add_argument("--decision-bar", default="5m")
+    parser.add_argument("--equity", default="10000", help="USDT of the first account")
+    parser.add_argument("--admin", action="store_true", help="allow faults to be ordered")
+    parser.add_argument("--switch", action="append", default=[], metavar="NAME=VALUE")
+    given = parser.parse_args(arguments)
+    try:
+        equity = Decimal(given.equity)
+    except InvalidOperation:
+        raise StartRefused(f"--equity {given.equity}: not a number") from None
+    if not equity.is_finite() or not 0 < equity < 10**12:
+        raise StartRefused(f"--equity {given.equity}: must be above 0 and below 10^12")
+    if given.seed < 0:
+        raise StartRefused(f"--seed {given.seed}: must be 0 or more")
+    if not 0 <= given.port <= 65535:
+        raise StartRefused(f"--port {given.port}: must be from 0 to 65535")
+    return PaperOptions(
+        data=given.data, host=given.host, port=given.port, market=given.market, speed=parse_speed(given.speed),
+        seed=given.seed, instruments=tuple(name for name in given.instruments.split(",") if name),
+        warmup_bars=given.warmup_bars, decision_bar=given.decision_bar, equity=equity, admin=given.admin,
+        switches=parse_switches(given.switch),
+    )  # fmt: skip
+
+
+def run(options: PaperOptions) -> int:
+    """Start and serve until a signal. Returns the exit code."""
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.JSONRenderer(),
+        ],
+        logger_factory=structlog.WriteLoggerFactory(),
+    )
+    try:
+        listener = bind(options.host, options.port)
+        exchange = Exchange(options)
+    except StartRefused as refusal:
+        sys.stderr.write(f"exchange: {refusal}\n")
+        return 2
+    serve(exchange, listener)
+    return 0
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    try:
+        options = read_options(sys.argv[1:] if arguments is None else arguments)
+    except StartRefused as refusal:
+        sys.stderr.write(f"exchange: {refusal}\n")
+        return 2
+    return run(options)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

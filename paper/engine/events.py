@@ -1,0 +1,38 @@
+"""What a command or a step changed, for the channels to push."""
+
+from dataclasses import dataclass
+
+from paper.engine.algo import Algo
+from paper.engine.order import Fill, Order
+
+
+@dataclass(frozen=True, slots=True)
+class OrderEvent:
+    """An order as it was right after the change; `fill` when an execution caused it."""
+
+    account_id: str
+    order: Order
+    fill: Fill | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AlgoEvent:
+    """An algo order as it was right after the change."""
+
+    account_id: str
+    algo: Algo
+
+
+@dataclass(frozen=True, slots=True)
+class BalanceEvent:
+    """Cash or a position changed. `reason` is the event type of balance_and_position."""
+
+    account_id: str
+    reason: str
+    inst_id: str = ""
+    mgn_mode: str = ""
+    pos_side: str = ""
+    trade_id: str = ""
+
+
+Event = OrderEvent | AlgoEvent | BalanceEvent

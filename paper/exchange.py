@@ -1,0 +1,303 @@
+"""The exchange without a network: market, engine, journal and ledger tied together.
+
+In process: `Exchange(PaperOptions(speed="lockstep"))`, then `advance(bars)` and `command(...)`. The server drives
+the same object and listens for what it did. Not thread-safe; one event loop or one caller.
+"""
+
+import fcntl
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import orjson
+import structlog
+
+from paper.clock import MarketClock, wall_ms, wall_us
+from paper.engine.engine import Engine, Result
+from paper.engine.events import Event
+from paper.engine.orders import Params
+from paper.engine.state import EngineState, Rules
+from paper.errors import OkxError, StartRefused
+from paper.instruments import CATALOGUE
+from paper.market.bars import grid
+from paper.market.derived import SETTLEMENT_MS
+from paper.market.files import FileSource
+from paper.market.market import Market
+from paper.market.source import Source
+from paper.market.synthetic import SyntheticSource
+from paper.options import PaperOptions
+from paper.store.credentials import IN_PROCESS, Credentials, load_or_create
+from paper.store.journal import Journal, Snapshot
+from paper.store.ledger import Ledger
+
+logger = structlog.get_logger()
+SNAPSHOT_EVERY = 5000
+
+
+def make_source(options: PaperOptions) -> Source:
+    """The price source the options ask for. Raises StartRefused."""
+    if options.market == "okx":
+        raise StartRefused("--market okx: OKX's live feed is not available as a price source in this version")
+    if options.market != "synthetic":
+        return FileSource(options.market)
+    unknown = [name for name in options.instruments if name not in CATALOGUE]
+    if unknown or not options.instruments:
+        raise StartRefused(f"--instruments {','.join(unknown)}: known are {', '.join(CATALOGUE)}")
+    listed = {name: CATALOGUE[name] for name in options.instruments}
+    return SyntheticSource(listed, options.seed, options.warmup_bars * 5)
+
+
+def make_rules(options: PaperOptions) -> Rules:
+    return Rules(
+        fok_attached_stops=options.switch("fok_attached_stops") == "accept",
+        attached_reduce_only=options.switch("attached_reduce_only") == "true",
+        attached_after_partial=options.switch("attached_after_partial") == "live",
+        algos_after_close=options.switch("algos_after_close") == "keep",
+    )
+
+
+class Exchange:
+    """A whole paper exchange. `on_step(bar_closed)` and `on_events(events)` are called after each change."""
+
+    def __init__(self, options: PaperOptions) -> None:
+        self.options = options
+        self.on_events: Callable[[list[Event]], None] = lambda events: None
+        self.on_step: Callable[[bool], None] = lambda bar_closed: None
+        self._journal: Journal | None = None
+        self._lock: int | None = None
+        self.market = Market(make_source(options), options.seed, options.warmup_bars)
+        self.ended = False
+        self.timers: dict[str, int] = {}
+        self._visibility_ms = int(options.switch("order_visibility_delay_ms"))
+        self._acknowledged: dict[str, int] = {}
+        found = grid(options.decision_bar)
+        if found is None or found.length_ms % 60_000:
+            raise StartRefused(f"--decision-bar {options.decision_bar}: not a bar of OKX")
+        self.decision_ms = max(found.length_ms, self.market.bar_ms)
+        if self.decision_ms % self.market.bar_ms:
+            raise StartRefused(f"--decision-bar {options.decision_bar}: not a multiple of the market's bars")
+        self.credentials: dict[str, Credentials] = {}
+        state = EngineState(self.market.instruments, make_rules(options))
+        self.engine = Engine(state)
+        if options.data is None:
+            self._adopt(IN_PROCESS)
+            self.ledger = Ledger(None)
+            self._begin()
+        else:
+            self._open(options.data)
+        self.clock = MarketClock(options.speed, self.market.now_ms, wall_ms(), self.ended)
+
+    # --- start and end --------------------------------------------------------------------------------------
+
+    def _open(self, folder: Path) -> None:
+        try:
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self._lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._bind(folder)
+            self._adopt(load_or_create(folder / "account.json"))
+            self.ledger = Ledger(folder)
+            journal = Journal(folder)
+        except BlockingIOError:
+            raise StartRefused(f"{folder}: another exchange is running on this data folder") from None
+        except OSError as fault:
+            raise StartRefused(f"{folder}: cannot be used ({fault.strerror})") from None
+        snapshot = journal.load()
+        if snapshot is None:
+            self._begin()
+        else:
+            self._restore(snapshot)
+        for record in journal.records():
+            self._replay(record)
+        self._refresh()
+        self.engine.state.rules = make_rules(self.options)
+        self.engine.collect()
+        self._journal = journal
+        self._save()
+
+    def _bind(self, folder: Path) -> None:
+        """A data folder belongs to one market: prices may not change under an account."""
+        options = self.options
+        mine = {
+            "market": options.market if options.market == "synthetic" else sorted(self.market.instruments),
+            "seed": options.seed, "t0_ms": self.market.t0_ms, "bar_ms": self.market.bar_ms,
+            "start": self.market.start_played, "decision_ms": self.decision_ms,
+        }  # fmt: skip
+        path = folder / "exchange.json"
+        if path.exists():
+            if orjson.loads(path.read_bytes()) != mine:
+                raise StartRefused(f"{folder}: holds another market (other file, seed, warm-up or decision bar)")
+        else:
+            path.write_bytes(orjson.dumps(mine))
+
+    def _adopt(self, credentials: Credentials) -> None:
+        self.credentials[credentials.api_key] = credentials
+
+    def _begin(self) -> None:
+        """First start: quotes as of the end of the warm-up, accounts funded."""
+        self.engine.step({i: self.market.quote(i) for i in self.market.instruments}, self.market.now_ms)
+        for credentials in self.credentials.values():
+            self.engine.create_account(credentials.uid, self.options.equity)
+        self.engine.collect()
+
+    def _restore(self, snapshot: Snapshot) -> None:
+        if not isinstance(snapshot.state, EngineState):
+            raise StartRefused("the data folder's snapshot is not an exchange's state")
+        self.engine = Engine(snapshot.state)
+        self.timers = dict(snapshot.timers)
+        self.market.source.ensure(snapshot.played // self.market.steps + 1)
+        self.market.played = snapshot.played
+
+    def _replay(self, record: dict[str, Any]) -> None:
+        while self.market.played < record["p"] and self.market.has_next:
+            self._step(all_instruments=False)
+        if "c" in record:
+            self._refresh()
+            try:
+                self.engine.command(record["a"], record["c"], record["v"], record["ms"])
+            except OkxError:
+                pass  # refused then, refused again: its identifiers are used up
+        self.engine.collect()
+
+    def _refresh(self) -> None:
+        """Quote every instrument as of the last step; a replay quotes idle ones at bar closes only."""
+        self.engine.state.quotes.update({i: self.market.quote(i) for i in self.market.instruments})
+
+    def _save(self) -> None:
+        if self._journal is not None:
+            self._journal.snapshot(self.market.played, self.engine.state, self.timers)
+
+    def close(self) -> None:
+        """Write the state and release the data folder."""
+        if self._journal is not None:
+            self._save()
+            self._journal.close()
+            self._journal = None
+        self.ledger.close()
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    # --- requests -------------------------------------------------------------------------------------------
+
+    @property
+    def uid(self) -> str:
+        """The first account."""
+        return next(iter(self.credentials.values())).uid
+
+    def now_ms(self) -> int:
+        """Market time for stamps; never behind the prices."""
+        return max(self.clock.now_ms(), self.market.now_ms)
+
+    def command(self, uid: str, name: str, params: Params) -> Result:
+        """Journal and apply one request. Raises OkxError when refused; the events go to `on_events`."""
+        now = self.now_ms()
+        if self._journal is not None:
+            record = {"p": self.market.played, "ms": now, "a": uid, "c": name, "v": params}
+            try:
+                self._journal.append(record)
+            except OSError as fault:
+                logger.error("journal_write_failed", error=fault.strerror)
+                raise OkxError("50001") from None
+        try:
+            return self.engine.command(uid, name, params, now)
+        finally:
+            self._emit()
+
+    def note_orders(self, rows: list[dict[str, Any]], wall: int) -> None:
+        """Remember when orders were acknowledged, where queries see them only after a delay."""
+        if self._visibility_ms:
+            for row in rows:
+                if row.get("ordId"):
+                    self._acknowledged[row["ordId"]] = wall
+
+    def hidden(self, wall: int) -> set[str]:
+        """Orders queries may not see yet."""
+        for ord_id in [o for o, at in self._acknowledged.items() if wall - at >= self._visibility_ms]:
+            del self._acknowledged[ord_id]
+        return set(self._acknowledged)
+
+    def set_timer(self, uid: str, tag: str, due_wall_ms: int) -> None:
+        """Arm (or with 0 disarm) cancel-all-after for an account and tag."""
+        key = f"{uid}/{tag}"
+        self.timers.pop(key, None)
+        if due_wall_ms:
+            self.timers[key] = due_wall_ms
+
+    def fire_timers(self, wall: int) -> None:
+        """Cancel orders whose cancel-all-after has run out."""
+        for key in [key for key, due in self.timers.items() if due <= wall]:
+            uid, _, tag = key.partition("/")
+            del self.timers[key]
+            self.command(uid, "cancel_all", {"tag": tag})
+
+    def _emit(self) -> None:
+        events = self.engine.collect()
+        if events:
+            self.on_events(events)
+
+    # --- market ---------------------------------------------------------------------------------------------
+
+    def _step(self, all_instruments: bool) -> bool:
+        """Play one step; True when it closed a decision bar. Idle instruments may be quoted at bar closes only."""
+        market, engine = self.market, self.engine
+        market.played += 1
+        now = market.now_ms
+        decision = market.closes_bar and now % self.decision_ms == 0
+        everyone = all_instruments or market.closes_bar
+        quotes = {i: market.quote(i) for i in market.instruments if everyone or engine.is_busy(i)}
+        engine.step(quotes, now)
+        if now % SETTLEMENT_MS == 0:
+            for inst_id in market.instruments:
+                engine.funding(inst_id, market.funding_rate(inst_id, now))
+        if decision:
+            engine.close_bar()
+        return decision
+
+    def play(self, all_instruments: bool = True) -> bool | None:
+        """Play one step and tell the listeners. True when a decision bar closed, None when the market ended."""
+        if not self.market.has_next:
+            if not self.ended:
+                self.ended = True
+                self.clock.end(self.market.now_ms)
+                logger.info("market_ended", market_ms=self.market.now_ms)
+            return None
+        decision = self._step(all_instruments)
+        if decision:
+            now = wall_us()
+            opened = self.market.now_ms - self.decision_ms
+            for inst_id in self.market.instruments:
+                self.ledger.add(
+                    "bar_close",
+                    {"instId": inst_id, "bar": self.options.decision_bar, "ts": opened,
+                     "market_ms": self.market.now_ms, "wall_us": now},
+                )  # fmt: skip
+        self.on_step(decision)
+        self._emit()
+        return decision
+
+    def mark_progress(self) -> None:
+        """Journal how far the market has been played; a restart resumes from here."""
+        if self._journal is None:
+            return
+        try:
+            self._journal.append({"p": self.market.played})
+            self.ledger.flush()
+            if self._journal.since_snapshot >= SNAPSHOT_EVERY:
+                self._save()
+        except OSError as fault:
+            logger.error("journal_write_failed", error=fault.strerror)
+
+    def advance(self, bars: int = 1) -> int:
+        """Lockstep: play whole decision bars; market time then stands at the close. Returns bars played."""
+        done = 0
+        while done < bars:
+            decision = self.play(all_instruments=False)
+            if decision is None:
+                break
+            done += bool(decision)
+            if decision:
+                self.clock.stand(self.market.now_ms)
+                self.mark_progress()
+        return done

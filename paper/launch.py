@@ -1,0 +1,105 @@
+"""Start a paper exchange as a process of its own, wait until it answers, stop it. For tests, benches, the bot's tests."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+STARTS_WITHIN_S = 30.0
+
+
+class ExchangeDied(RuntimeError):
+    """The process ended before it answered; carries what it wrote to stderr."""
+
+
+@dataclass
+class ExchangeProcess:
+    """A served exchange. `account` holds uid, api_key, secret_key and passphrase."""
+
+    data: Path
+    arguments: list[str]
+    process: "subprocess.Popen[bytes]"
+    port: int
+    account: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def rest_url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def ws_url(self) -> str:
+        """Base of the sockets; append /public, /private or /business."""
+        return f"ws://127.0.0.1:{self.port}/ws/v5"
+
+    def get(self, path: str, **query: Any) -> Any:
+        """A plain GET, e.g. `get("/paper/clock")`."""
+        return httpx.get(f"{self.rest_url}{path}", params=query, timeout=30).json()
+
+    def post(self, path: str, body: Any) -> Any:
+        return httpx.post(f"{self.rest_url}{path}", json=body, timeout=300).json()
+
+    def advance(self, bars: int = 1) -> Any:
+        """Lockstep: play whole decision bars; the market clock afterwards."""
+        return self.post("/paper/advance", {"bars": bars})
+
+    def kill(self) -> None:
+        """kill -9."""
+        self.process.kill()
+        self.process.wait()
+
+    def stop(self) -> int:
+        """SIGTERM, and the exit code."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+            try:
+                self.process.wait(15)
+            except subprocess.TimeoutExpired:
+                self.kill()
+        return self.process.returncode
+
+    def restart(self) -> "ExchangeProcess":
+        """Start again on the same data and port; the process must have ended."""
+        again = launch(self.data, self.arguments, port=self.port)
+        self.process = again.process
+        return self
+
+
+def launch(data: Path, arguments: Sequence[str] = (), port: int = 0) -> ExchangeProcess:
+    """Start `python -m paper --data DATA …` and wait until it answers. Raises ExchangeDied."""
+    data.mkdir(parents=True, exist_ok=True)
+    log, errors = data / "exchange.log", data / "exchange.err"
+    written = log.stat().st_size if log.exists() else 0
+    command = [sys.executable, "-m", "paper", "--data", str(data), "--port", str(port), *arguments]
+    root = Path(__file__).resolve().parent.parent
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(root), os.environ.get("PYTHONPATH", "")])}
+    with log.open("ab") as out, errors.open("wb") as err:
+        process = subprocess.Popen(command, stdout=out, stderr=err, start_new_session=True, env=environment)
+    deadline = time.monotonic() + STARTS_WITHIN_S
+    while time.monotonic() < deadline:
+        found = _port(log, written)
+        if found:
+            account = json.loads((data / "account.json").read_text())
+            return ExchangeProcess(data, list(arguments), process, found, account)
+        if process.poll() is not None:
+            raise ExchangeDied(f"exit {process.returncode}: {errors.read_text().strip()}")
+        time.sleep(0.02)
+    process.kill()
+    process.wait()
+    raise ExchangeDied(f"no answer within {STARTS_WITHIN_S:.0f} s")
+
+
+def _port(log: Path, offset: int) -> int | None:
+    with log.open("rb") as lines:
+        lines.seek(offset)
+        for line in lines:
+            if b'"exchange_started"' in line and line.endswith(b"\n"):
+                return int(json.loads(line)["port"])
+    return None

@@ -1,0 +1,49 @@
+"""Bar names of OKX and the grid they open on.
+
+Bars of six hours and more open by UTC+8 unless the name ends in `utc`; shorter ones open on both grids alike.
+"""
+
+from dataclasses import dataclass
+
+MINUTE = 60_000
+HOUR = 60 * MINUTE
+DAY = 24 * HOUR
+WEEK_ANCHOR = 4 * DAY  # 1970-01-05 was a Monday
+
+_LENGTHS = {
+    "1m": MINUTE, "3m": 3 * MINUTE, "5m": 5 * MINUTE, "15m": 15 * MINUTE, "30m": 30 * MINUTE,
+    "1H": HOUR, "2H": 2 * HOUR, "4H": 4 * HOUR, "6H": 6 * HOUR, "12H": 12 * HOUR,
+    "1D": DAY, "2D": 2 * DAY, "3D": 3 * DAY, "1W": 7 * DAY,
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class BarGrid:
+    """Bars of `length_ms` opening at `offset_ms` + n·length."""
+
+    name: str
+    length_ms: int
+    offset_ms: int
+
+    def open_of(self, market_ms: int) -> int:
+        """Open of the bar that contains `market_ms`."""
+        return (market_ms - self.offset_ms) // self.length_ms * self.length_ms + self.offset_ms
+
+
+def grid(name: str) -> BarGrid | None:
+    """The grid of an OKX bar name; None for a name that is not offered."""
+    utc = name.endswith("utc")
+    plain = name.removesuffix("utc")
+    length = _LENGTHS.get(plain)
+    if length is None or (utc and length < 6 * HOUR):
+        return None
+    offset = WEEK_ANCHOR if plain == "1W" else 0
+    if not utc and length >= 6 * HOUR:
+        offset -= 8 * HOUR
+    return BarGrid(name, length, offset % length)
+
+
+def names_from(base_ms: int) -> list[str]:
+    """Bar names that base bars of `base_ms` can be aggregated into."""
+    names = [name for name, length in _LENGTHS.items() if length % base_ms == 0]
+    return names + [f"{name}utc" for name in names if _LENGTHS[name] >= 6 * HOUR]

@@ -1,0 +1,1 @@
+"""The network shell: OKX v5 REST and WebSocket over one `Exchange`."""

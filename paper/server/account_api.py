@@ -1,0 +1,203 @@
+"""REST: the account — balance, positions, bills, leverage, configuration."""
+
+from decimal import ROUND_DOWN
+from typing import Any
+
+from paper.engine.orders import number
+from paper.errors import OkxError, bad_parameter
+from paper.numbers import ZERO, text
+from paper.server.call import Call, Route, page, within
+from paper.server.public_api import instruments
+from paper.server.rows import balance_row, bill_row, position_history_row, position_row
+
+
+def balance(call: Call) -> list[Any]:
+    row = balance_row(call.account, call.exchange.engine.state.balance(call.account))
+    wanted = call.word("ccy")
+    if wanted:
+        row["details"] = [d for d in row["details"] if d["ccy"] in wanted.split(",")]
+    return [row]
+
+
+def config(call: Call) -> list[Any]:
+    uid = call.uid
+    return [
+        {
+            "uid": uid, "mainUid": uid, "acctLv": "2", "acctStpMode": "cancel_maker",
+            "posMode": call.account.pos_mode, "autoLoan": False, "greeksType": "PA", "feeType": "0", "level": "Lv1",
+            "levelTmp": "", "ctIsoMode": "automatic", "mgnIsoMode": "automatic", "spotOffsetType": "",
+            "roleType": "0", "traderInsts": [], "spotRoleType": "0", "spotTraderInsts": [], "opAuth": "0",
+            "kycLv": "3", "label": "paper", "ip": "", "perm": "read_only,trade", "liquidationGear": "-1",
+            "enableSpotBorrow": False, "spotBorrowAutoRepay": False, "type": "0", "settleCcy": "USDT",
+            "settleCcyList": ["USDT"],
+        }
+    ]  # fmt: skip
+
+
+def positions(call: Call) -> list[Any]:
+    state, account = call.exchange.engine.state, call.account
+    if not call.is_swap():
+        return []
+    wanted = [name for name in call.word("instId").split(",") if name]
+    ids = [name for name in call.word("posId").split(",") if name]
+    for name in wanted:
+        state.instrument(name)
+    return [
+        position_row(state, account, position)
+        for position in account.positions.values()
+        if (position.contracts != 0 or wanted)
+        and (not wanted or position.inst_id in wanted)
+        and (not ids or position.pos_id in ids)
+    ]
+
+
+def positions_history(call: Call) -> list[Any]:
+    account, state = call.account, call.exchange.engine.state
+    if not call.is_swap():
+        return []
+    partly = [p for p in account.open_positions() if p.closed]
+    lives = sorted([*account.position_history, *partly], key=lambda p: p.updated)
+    chosen = [
+        p
+        for p in lives
+        if call.word("instId") in ("", p.inst_id)
+        and call.word("mgnMode") in ("", p.mgn_mode)
+        and call.word("type") in ("", p.close_type or "1")
+        and call.word("posId") in ("", p.pos_id)
+    ]
+    return [position_history_row(p, state.instruments[p.inst_id]) for p in page(call, chosen, lambda p: p.updated)]
+
+
+def bills(call: Call) -> list[Any]:
+    chosen = [
+        bill
+        for bill in call.account.bills
+        if call.word("type") in ("", bill.type)
+        and call.word("subType") in ("", bill.sub_type)
+        and call.word("instId") in ("", bill.inst_id)
+        and call.word("mgnMode") in ("", bill.mgn_mode)
+        and call.word("ccy") in ("", "USDT")
+        and within(call, bill.ts)
+    ]
+    return [bill_row(bill) for bill in page(call, chosen, lambda bill: int(bill.bill_id))]
+
+
+def set_position_mode(call: Call) -> list[Any]:
+    return [call.exchange.command(call.uid, "set_position_mode", call.params)]
+
+
+def set_leverage(call: Call) -> list[Any]:
+    return [call.exchange.command(call.uid, "set_leverage", call.params)]
+
+
+def adjust_margin(call: Call) -> list[Any]:
+    return [call.exchange.command(call.uid, "adjust_margin", call.params)]
+
+
+def leverage_info(call: Call) -> list[Any]:
+    mode = call.need("mgnMode")
+    if mode not in ("cross", "isolated"):
+        raise bad_parameter("mgnMode")
+    hedge = call.account.pos_mode == "long_short_mode"
+    sides = ("long", "short") if hedge else ("net",)
+    return [
+        {
+            "instId": call.exchange.engine.state.instrument(name).inst_id, "ccy": "", "mgnMode": mode,
+            "posSide": side, "lever": text(call.account.lever(name, mode, side)),
+        }
+        for name in call.need("instId").split(",")
+        for side in sides
+    ]  # fmt: skip
+
+
+def max_size(call: Call) -> list[Any]:
+    state, account = call.exchange.engine.state, call.account
+    mode = _mode(call)
+    found = []
+    for name in call.need("instId").split(","):
+        instrument = state.instrument(name)
+        quote = state.quotes[name]
+        available, lever = state.balance(account).available, account.lever(name, mode)
+        position = account.position(name, mode)
+        sizes = {}
+        for side, price in (("maxBuy", quote.ask), ("maxSell", quote.bid)):
+            px = number(call.params, "px") or price
+            cost = px * instrument.ct_val * (1 / lever + state.rules.taker)
+            size = (available / cost).quantize(instrument.lot, ROUND_DOWN)
+            against = position is not None and (position.contracts > 0) == (side == "maxSell")
+            sizes[side] = text(size + (position.size if against and position is not None else ZERO))
+        found.append({"instId": name, "ccy": "USDT", **sizes})
+    return found
+
+
+def _mode(call: Call) -> str:
+    mode = call.need("tdMode")
+    if mode not in ("cross", "isolated"):
+        raise bad_parameter("tdMode")
+    return mode
+
+
+def max_avail_size(call: Call) -> list[Any]:
+    _mode(call)
+    available = text(call.exchange.engine.state.balance(call.account).available)
+    names = call.need("instId").split(",")
+    for name in names:
+        call.exchange.engine.state.instrument(name)
+    return [{"instId": name, "availBuy": available, "availSell": available} for name in names]
+
+
+def trade_fee(call: Call) -> list[Any]:
+    call.need("instType")
+    rules = call.exchange.engine.state.rules
+    maker, taker = text(-rules.maker), text(-rules.taker)
+    return [
+        {
+            "level": "Lv1", "taker": taker, "maker": maker, "takerU": taker, "makerU": maker, "takerUSDC": taker,
+            "makerUSDC": maker, "delivery": "", "exercise": "", "settle": "", "instType": call.word("instType"),
+            "ruleType": "normal", "category": "1", "ts": str(call.exchange.now_ms()), "fiat": [],
+            "feeGroup": [{"groupId": "1", "taker": taker, "maker": maker}],
+        }
+    ]  # fmt: skip
+
+
+def position_risk(call: Call) -> list[Any]:
+    state, account = call.exchange.engine.state, call.account
+    whole = state.balance(account)
+    held = []
+    for position in account.open_positions():
+        row = position_row(state, account, position)
+        keep = ("instType", "mgnMode", "posId", "instId", "pos", "baseBal", "quoteBal", "posSide", "posCcy", "ccy")
+        held.append({**{name: row[name] for name in keep}, "notionalCcy": "", "notionalUsd": row["notionalUsd"]})
+    money = [{"ccy": "USDT", "eq": text(whole.equity), "disEq": text(whole.equity)}]
+    return [{"ts": str(call.exchange.now_ms()), "adjEq": "", "balData": money, "posData": held}]
+
+
+def nothing(call: Call) -> list[Any]:
+    return []
+
+
+def account_instruments(call: Call) -> list[Any]:
+    if not call.word("instType"):
+        raise OkxError("50014", "instType")
+    return instruments(call)
+
+
+ROUTES: dict[tuple[str, str], Route] = {
+    ("GET", "/api/v5/account/balance"): Route(balance, True),
+    ("GET", "/api/v5/account/config"): Route(config, True),
+    ("GET", "/api/v5/account/positions"): Route(positions, True),
+    ("GET", "/api/v5/account/positions-history"): Route(positions_history, True),
+    ("GET", "/api/v5/account/account-position-risk"): Route(position_risk, True),
+    ("GET", "/api/v5/account/bills"): Route(bills, True),
+    ("GET", "/api/v5/account/bills-archive"): Route(bills, True),
+    ("POST", "/api/v5/account/set-position-mode"): Route(set_position_mode, True, True),
+    ("POST", "/api/v5/account/set-leverage"): Route(set_leverage, True, True),
+    ("POST", "/api/v5/account/position/margin-balance"): Route(adjust_margin, True, True),
+    ("GET", "/api/v5/account/leverage-info"): Route(leverage_info, True),
+    ("GET", "/api/v5/account/max-size"): Route(max_size, True),
+    ("GET", "/api/v5/account/max-avail-size"): Route(max_avail_size, True),
+    ("GET", "/api/v5/account/trade-fee"): Route(trade_fee, True),
+    ("GET", "/api/v5/account/instruments"): Route(account_instruments, True),
+    ("GET", "/api/v5/asset/currencies"): Route(nothing, True),
+    ("GET", "/api/v5/asset/balances"): Route(nothing, True),
+}

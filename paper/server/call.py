@@ -1,0 +1,120 @@
+"""One REST request as handlers see it, and the shape of its answer."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from paper.engine.account import Account
+from paper.engine.orders import word
+from paper.errors import OkxError, bad_parameter
+from paper.exchange import Exchange
+from paper.store.credentials import Credentials
+
+Row = dict[str, Any]
+T = TypeVar("T")
+
+
+@dataclass
+class Call:
+    """`params` holds the query of a GET or the JSON object of a POST; `items` the JSON array of a batch."""
+
+    exchange: Exchange
+    method: str
+    path: str
+    params: dict[str, object]
+    items: list[dict[str, object]] = field(default_factory=list)
+    credentials: Credentials | None = None
+    wall_ms: int = 0
+
+    @property
+    def uid(self) -> str:
+        if self.credentials is None:
+            raise OkxError("50103")
+        return self.credentials.uid
+
+    @property
+    def account(self) -> Account:
+        return self.exchange.engine.account(self.uid)
+
+    def word(self, name: str) -> str:
+        return word(self.params, name)
+
+    def need(self, name: str) -> str:
+        value = self.word(name)
+        if not value:
+            raise OkxError("50014", name)
+        return value
+
+    def whole(self, name: str) -> int | None:
+        value = self.word(name)
+        if not value:
+            return None
+        try:
+            return int(value)
+        except ValueError:
+            raise bad_parameter(name) from None
+
+    def limit(self, default: int, most: int) -> int:
+        value = self.whole("limit")
+        if value is None:
+            return default
+        if value < 1:
+            raise bad_parameter("limit")
+        return min(value, most)
+
+    def inst_id(self) -> str:
+        """A listed instrument. Raises 50014 or 51001."""
+        return self.exchange.engine.state.instrument(self.need("instId")).inst_id
+
+    def inst_ids(self) -> list[str]:
+        """Instruments chosen by instId or instFamily, all without either."""
+        wanted, family = self.word("instId"), self.word("instFamily") or self.word("uly")
+        listed = self.exchange.engine.state.instruments
+        if wanted:
+            return [self.exchange.engine.state.instrument(wanted).inst_id]
+        found = [i.inst_id for i in listed.values() if not family or i.family == family]
+        if family and not found:
+            raise OkxError("51001")
+        return found
+
+    def is_swap(self) -> bool:
+        """Whether instType asks for swaps (or nothing). Other types exist at OKX but are not listed here."""
+        kind = self.word("instType")
+        if kind not in ("", "ANY", "SWAP", "SPOT", "MARGIN", "FUTURES", "OPTION", "EVENTS"):
+            raise bad_parameter("instType")
+        return kind in ("", "ANY", "SWAP")
+
+
+Handler = Callable[[Call], "list[Any]"]
+
+
+@dataclass(frozen=True)
+class Route:
+    """A handler, whether it needs a signature, and whether it changes something (and so enters the ledger)."""
+
+    handler: Handler
+    private: bool = False
+    mutates: bool = False
+
+
+def page(call: Call, rows: Sequence[T], key: Callable[[T], int], default: int = 100, most: int = 100) -> list[T]:
+    """OKX's pagination over rows in order of age: newest first, older than `after`, newer than `before`."""
+    after, before = call.whole("after"), call.whole("before")
+    limit = call.limit(default, most)
+    found: list[T] = []
+    for row in reversed(rows):
+        value = key(row)
+        if after is not None and value >= after:
+            continue
+        if before is not None and value <= before:
+            break
+        found.append(row)
+        if len(found) == limit:
+            break
+    return found
+
+
+def within(call: Call, stamp: int) -> bool:
+    """Whether a time lies between `begin` and `end`, both inclusive and optional."""
+    begin, end = call.whole("begin"), call.whole("end")
+    return (begin is None or stamp >= begin) and (end is None or stamp <= end)

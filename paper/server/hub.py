@@ -1,0 +1,312 @@
+"""Who hears what: turns steps of the market and events of the engine into channel pushes.
+
+Private events go out at once. While market time flows, public channels follow every step; in lockstep only a
+bar's final state is pushed. A candle's closing push carries confirm "1" the moment the bar closes.
+"""
+
+import asyncio
+from collections.abc import Iterable
+from typing import Any
+
+import structlog
+
+from paper.clock import wall_ms
+from paper.engine.events import AlgoEvent, BalanceEvent, Event, OrderEvent
+from paper.exchange import Exchange
+from paper.market.bars import MINUTE
+from paper.numbers import text
+from paper.server.channels import candle_bar, concerns
+from paper.server.connection import Connection
+from paper.server.market_rows import MarketRows
+from paper.server.rows import algo_push, balance_row, instrument_row, order_push, position_row
+
+logger = structlog.get_logger()
+Row = dict[str, Any]
+SLOW = {"funding-rate": MINUTE, "open-interest": MINUTE}
+PER_STEP = ("tickers", "trades", "books5", "bbo-tbt", "books", "mark-price", "index-tickers", "price-limit")
+BOOK_DEPTH = 50
+
+
+class Hub:
+    """All connections of one server."""
+
+    def __init__(self, exchange: Exchange) -> None:
+        self.exchange = exchange
+        self.connections: set[Connection] = set()
+        self.rows = MarketRows(exchange)
+        self._books: dict[str, Row] = {}
+        self._last_slow: dict[str, int] = {}
+        exchange.on_step = self.on_step
+        exchange.on_events = self.on_events
+
+    def _subscribed(self, channel: str) -> Iterable[tuple[Connection, Row]]:
+        for connection in self.connections:
+            for arg in connection.subscriptions.values():
+                if arg["channel"] == channel:
+                    yield connection, arg
+
+    async def flush(self) -> None:
+        """Wait until everything pushed so far has been handed to the sockets."""
+        await asyncio.gather(*(c.queue.join() for c in self.connections if c.close_code is None))
+
+    # --- market ---------------------------------------------------------------------------------------------
+
+    def on_step(self, decision: bool) -> None:
+        """After each step: candles first, as decisions wait for their close."""
+        market = self.exchange.market
+        lockstep = self.exchange.options.lockstep
+        if lockstep and not market.closes_bar:
+            return
+        now = market.now_ms
+        wanted: dict[tuple[str, str], list[tuple[Connection, Row]]] = {}
+        for connection in self.connections:
+            for arg in connection.subscriptions.values():
+                name = arg.get("instId")
+                if isinstance(name, str):
+                    wanted.setdefault((arg["channel"], name), []).append((connection, arg))
+        for (channel, name), targets in wanted.items():
+            kind = candle_bar(channel)
+            if kind is not None:
+                self._push_candle(kind, name, targets, now, decision)
+        if lockstep and not decision:
+            return
+        for (channel, name), targets in wanted.items():
+            if channel in PER_STEP or self._slow_due(channel, now):
+                self._push_public(channel, name, targets)
+
+    def _slow_due(self, channel: str, now: int) -> bool:
+        return channel in SLOW and now % SLOW[channel] == 0
+
+    def _push_candle(
+        self, kind: tuple[str, str], name: str, targets: list[tuple[Connection, Row]], now: int, decision: bool
+    ) -> None:
+        bar = self.rows.grid(kind[1])
+        if bar is None:
+            return
+        closes = (now - bar.offset_ms) % bar.length_ms == 0
+        if self.exchange.options.lockstep and not closes and not decision:
+            return
+        data = self.candle_rows(kind[0], name, kind[1])
+        for connection, arg in targets:
+            connection.push(arg, data)
+
+    def candle_rows(self, kind: str, name: str, bar_name: str) -> list[Any]:
+        """The newest candle of a candle channel."""
+        bar = self.rows.grid(bar_name)
+        inst_id = self.inst_id_of(name)
+        if bar is None or inst_id is None:
+            return []
+        if kind == "candle":
+            return self.rows.candles(inst_id, bar, 1, None, None)
+        return self.rows.mark_candles(inst_id, bar, 1, None, None)
+
+    def inst_id_of(self, name: str) -> str | None:
+        """The listed instrument behind an instId or an index id; None when there is none."""
+        listed = self.exchange.engine.state.instruments
+        if name in listed:
+            return name
+        return f"{name}-SWAP" if f"{name}-SWAP" in listed else None
+
+    def _push_public(self, channel: str, name: str, targets: list[tuple[Connection, Row]]) -> None:
+        if channel == "books":
+            message = self._book_update(name)
+            for connection, arg in targets:
+                if message["asks"] or message["bids"]:
+                    connection.push(arg, [message], action="update")
+            return
+        data = self.public_rows(channel, name)
+        for connection, arg in targets:
+            connection.push(arg, data)
+
+    def public_rows(self, channel: str, name: str) -> list[Any]:
+        """The present data of a public channel."""
+        inst_id = self.inst_id_of(name)
+        if inst_id is None:
+            return []
+        rows = self.rows
+        if channel == "tickers":
+            return [rows.ticker(inst_id)]
+        if channel in ("trades", "trades-all"):
+            trade = rows.trades(inst_id, 1)[0]
+            return [{**trade, "count": "1", "seqId": int(trade["tradeId"])}] if channel == "trades" else [trade]
+        if channel in ("books5", "bbo-tbt"):
+            return [{**rows.book(inst_id, 5 if channel == "books5" else 1), "instId": inst_id}]
+        if channel == "mark-price":
+            return [rows.mark_price(inst_id)]
+        if channel == "index-tickers":
+            return [rows.index_ticker(inst_id)]
+        if channel == "price-limit":
+            return [rows.price_limit(inst_id)]
+        if channel == "funding-rate":
+            return [rows.funding(inst_id)]
+        if channel == "open-interest":
+            return [rows.open_interest(inst_id)]
+        return []
+
+    def book_snapshot(self, inst_id: str) -> Row:
+        """First message of the books channel."""
+        row = self._books.get(inst_id)
+        if row is None:
+            row = self._books[inst_id] = self.rows.book(inst_id, BOOK_DEPTH)
+        return {**row, "checksum": checksum(row), "prevSeqId": -1}
+
+    def _book_update(self, inst_id: str) -> Row:
+        old, new = self._books.get(inst_id), self.rows.book(inst_id, BOOK_DEPTH)
+        self._books[inst_id] = new
+        if old is None:
+            return {**new, "checksum": checksum(new), "prevSeqId": -1}
+        changes: Row = {}
+        for side in ("asks", "bids"):
+            was = {level[0]: level for level in old[side]}
+            now = {level[0]: level for level in new[side]}
+            gone = [[px, "0", "0", "0"] for px in was if px not in now]
+            changes[side] = gone + [level for px, level in now.items() if was.get(px) != level]
+        return {
+            **changes, "ts": new["ts"], "checksum": checksum(new), "prevSeqId": old["seqId"], "seqId": new["seqId"],
+        }  # fmt: skip
+
+    # --- private --------------------------------------------------------------------------------------------
+
+    def on_events(self, events: list[Event]) -> None:
+        """Push what commands and steps changed: orders, algos, then positions and balance once each."""
+        state = self.exchange.engine.state
+        touched: dict[str, list[BalanceEvent]] = {}
+        for event in events:
+            if isinstance(event, OrderEvent):
+                order = event.order
+                row = order_push(
+                    order, event.fill, state.instruments[order.inst_id], state.quotes[order.inst_id].last
+                )
+                self._private(event.account_id, "orders", order.inst_id, row)
+            elif isinstance(event, AlgoEvent):
+                algo = event.algo
+                row = algo_push(algo, state.instruments[algo.inst_id], state.quotes[algo.inst_id].last)
+                self._private(event.account_id, "orders-algo", algo.inst_id, row)
+            else:
+                touched.setdefault(event.account_id, []).append(event)
+        for account_id, changes in touched.items():
+            keys = {(c.inst_id, c.mgn_mode, c.pos_side) for c in changes if c.inst_id}
+            self._push_positions(account_id, keys, "event_update")
+            self._push_account(account_id, "event_update")
+            self._push_balance_and_position(account_id, changes, keys)
+
+    def _targets(self, account_id: str, channel: str) -> Iterable[tuple[Connection, Row]]:
+        for connection, arg in self._subscribed(channel):
+            if connection.credentials is not None and connection.credentials.uid == account_id:
+                yield connection, {**arg, "uid": account_id}
+
+    def _private(self, account_id: str, channel: str, inst_id: str, row: Row) -> None:
+        for connection, arg in self._targets(account_id, channel):
+            if concerns(arg, inst_id):
+                connection.push(arg, [row])
+
+    def _push_positions(self, account_id: str, keys: set[tuple[str, str, str]] | None, kind: str) -> None:
+        state, account = self.exchange.engine.state, self.exchange.engine.account(account_id)
+        for connection, arg in self._targets(account_id, "positions"):
+            data = self.position_rows(account_id, arg, keys)
+            if data or keys is None:
+                connection.push(arg, data, eventType=kind, curPage=1, lastPage=True)
+        del state, account
+
+    def position_rows(self, account_id: str, arg: Row, keys: set[tuple[str, str, str]] | None) -> list[Row]:
+        """Rows of the positions channel: those in `keys`, or every open one."""
+        state, account = self.exchange.engine.state, self.exchange.engine.account(account_id)
+        stamp = str(self.exchange.now_ms())
+        return [
+            {**position_row(state, account, position), "pTime": stamp}
+            for key, position in account.positions.items()
+            if (key in keys if keys is not None else position.contracts != 0) and concerns(arg, position.inst_id)
+        ]
+
+    def account_rows(self, account_id: str) -> list[Row]:
+        account = self.exchange.engine.account(account_id)
+        return [balance_row(account, self.exchange.engine.state.balance(account))]
+
+    def _push_account(self, account_id: str, kind: str) -> None:
+        for connection, arg in self._targets(account_id, "account"):
+            connection.push(arg, self.account_rows(account_id), eventType=kind, curPage=1, lastPage=True)
+
+    def _push_balance_and_position(
+        self, account_id: str, changes: list[BalanceEvent], keys: set[tuple[str, str, str]]
+    ) -> None:
+        trades = [{"instId": c.inst_id, "tradeId": c.trade_id} for c in changes if c.trade_id]
+        row = self.balance_and_position(account_id, changes[-1].reason, keys, trades)
+        for connection, arg in self._targets(account_id, "balance_and_position"):
+            connection.push(arg, [row])
+
+    def balance_and_position(
+        self, account_id: str, kind: str, keys: set[tuple[str, str, str]] | None, trades: list[Row]
+    ) -> Row:
+        account = self.exchange.engine.account(account_id)
+        held = [
+            {
+                "posId": p.pos_id, "tradeId": p.trade_id, "instId": p.inst_id, "instType": "SWAP",
+                "mgnMode": p.mgn_mode, "avgPx": text(p.avg_px) if p.contracts else "", "ccy": "USDT",
+                "posSide": p.pos_side, "pos": text(p.contracts if p.pos_side == "net" else p.size), "baseBal": "",
+                "quoteBal": "", "posCcy": "", "nonSettleAvgPx": "", "settledPnl": "", "uTime": str(p.updated),
+            }
+            for key, p in account.positions.items()
+            if (key in keys if keys is not None else p.contracts != 0)
+        ]  # fmt: skip
+        return {
+            "pTime": str(self.exchange.now_ms()), "eventType": kind,
+            "balData": [{"ccy": "USDT", "cashBal": text(account.cash), "uTime": str(account.updated)}],
+            "posData": held, "trades": trades,
+        }  # fmt: skip
+
+    def regular(self) -> None:
+        """The private channels' regular pushes, every few seconds."""
+        for credentials in self.exchange.credentials.values():
+            self._push_positions(credentials.uid, None, "interval_update")
+            self._push_account(credentials.uid, "interval_update")
+
+    # --- on subscribing -------------------------------------------------------------------------------------
+
+    def greet(self, connection: Connection, arg: Row) -> None:
+        """The first push after a subscription's acknowledgement, where the channel has one."""
+        channel, name = arg["channel"], str(arg.get("instId", ""))
+        kind = candle_bar(channel)
+        if kind is not None:
+            data = self.candle_rows(kind[0], name, kind[1])
+            if data:
+                connection.push(arg, data)
+        elif channel == "books":
+            connection.push(arg, [self.book_snapshot(name)], action="snapshot")
+        elif channel == "instruments":
+            listed = self.exchange.engine.state.instruments.values()
+            if arg.get("instType") == "SWAP":
+                connection.push(arg, [instrument_row(item) for item in listed])
+        elif connection.credentials is not None and channel in ("account", "positions", "balance_and_position"):
+            uid = connection.credentials.uid
+            shown = {**arg, "uid": uid}
+            if channel == "account":
+                connection.push(shown, self.account_rows(uid), eventType="snapshot", curPage=1, lastPage=True)
+            elif channel == "positions":
+                rows = self.position_rows(uid, arg, None)
+                connection.push(shown, rows, eventType="snapshot", curPage=1, lastPage=True)
+            else:
+                connection.push(shown, [self.balance_and_position(uid, "snapshot", None, [])])
+        else:
+            data = self.public_rows(channel, name)
+            if data:
+                connection.push(arg, data)
+
+    def notice(self) -> None:
+        """Announce a service upgrade to everyone (64008)."""
+        message = "The connection will soon be closed for a service upgrade. Please reconnect."
+        for connection in self.connections:
+            connection.send({"event": "notice", "code": "64008", "msg": message, "connId": connection.conn_id})
+        logger.info("ws_notice_sent", at_ms=wall_ms())
+
+
+def checksum(row: Row) -> int:
+    """Signed CRC32 over the best 25 levels, bid and ask alternating, as OKX documents."""
+    import zlib
+
+    parts: list[str] = []
+    for number in range(25):
+        for side in ("bids", "asks"):
+            if number < len(row[side]):
+                parts += row[side][number][:2]
+    value = zlib.crc32(":".join(parts).encode())
+    return value - 2**32 if value >= 2**31 else value

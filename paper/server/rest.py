@@ -1,0 +1,154 @@
+"""The REST side: from raw request to raw reply, without any network.
+
+`Rest.handle` verifies the signature over the exact path, query and body, routes, and wraps the answer in OKX's
+envelope. Every mutating request is written to the ledger with its raw body and outcome.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import unquote_plus
+
+import orjson
+import structlog
+
+from paper.clock import wall_us
+from paper.errors import OkxError
+from paper.exchange import Exchange
+from paper.server import account_api, public_api, trade_api
+from paper.server.auth import verify
+from paper.server.call import Call, Route
+from paper.server.trade_api import client_ids
+
+logger = structlog.get_logger()
+ROUTES: dict[tuple[str, str], Route] = {**public_api.ROUTES, **account_api.ROUTES, **trade_api.ROUTES}
+PATHS = {path for _, path in ROUTES}
+MAX_BODY = 1_000_000
+
+
+@dataclass
+class Reply:
+    """Status, JSON body, and for mutating requests the ledger entry it left."""
+
+    status: int
+    body: bytes
+    entry: dict[str, Any] = field(default_factory=dict)
+
+
+class Rest:
+    """Answers requests on behalf of one exchange."""
+
+    def __init__(self, exchange: Exchange) -> None:
+        self.exchange = exchange
+
+    def handle(self, method: str, target: bytes, headers: Mapping[str, str], body: bytes = b"") -> Reply:
+        """`target` is path and query as sent; header names are lower-case."""
+        arrival = wall_us()
+        raw_path, _, query = target.partition(b"?")
+        path = raw_path.decode("latin-1")
+        route = ROUTES.get((method, path))
+        if route is None:
+            return _refusal(OkxError("50115") if path in PATHS else OkxError("404", message="Not Found", status=404))
+        call = Call(self.exchange, method, path, {}, wall_ms=arrival // 1000)
+        try:
+            if route.private:
+                call.credentials = verify(
+                    self.exchange.credentials, method, target, body, headers, call.wall_ms
+                )
+            if method == "GET":
+                call.params = _query(query)
+            else:
+                _read_body(call, headers, body)
+            if route.mutates:
+                _check_expiry(headers, call.wall_ms)
+                return self._mutate(route, call, body, arrival)
+            return _answer(route.handler(call))
+        except OkxError as refusal:
+            reply = _refusal(refusal)
+            if route.mutates and call.credentials is not None:
+                self._enter(reply, call, body, arrival, [])
+            return reply
+
+    def _mutate(self, route: Route, call: Call, body: bytes, arrival: int) -> Reply:
+        try:
+            data = route.handler(call)
+        except OkxError as refusal:
+            # A refusal of a single-purpose call (close, leverage) keeps HTTP 200: it is the call's outcome.
+            reply = _refusal(OkxError(refusal.code, message=refusal.message, status=200))
+            self._enter(reply, call, body, arrival, [])
+            return reply
+        per_order = bool(data) and "sCode" in data[0]
+        envelope: dict[str, Any] = {"code": "0", "data": data, "msg": ""}
+        if per_order:
+            failed = sum(row["sCode"] != "0" for row in data)
+            if failed:
+                whole = failed == len(data)
+                envelope["code"] = "1" if whole else "2"
+                envelope["msg"] = "All operations failed" if whole else "Bulk operation partially succeeded."
+            envelope.update(inTime=str(arrival), outTime=str(wall_us()))
+        reply = Reply(200, orjson.dumps(envelope))
+        self._enter(reply, call, body, arrival, data)
+        self.exchange.note_orders(data, call.wall_ms)
+        return reply
+
+    def _enter(self, reply: Reply, call: Call, body: bytes, arrival: int, data: list[Any]) -> None:
+        outcome = orjson.loads(reply.body)
+        keep = ("ordId", "clOrdId", "algoId", "algoClOrdId", "sCode", "sMsg")
+        reply.entry = self.exchange.ledger.add(
+            "request",
+            {
+                "wall_us": arrival, "reply_wall_us": wall_us(), "market_ms": self.exchange.now_ms(),
+                "account": call.uid, "method": call.method, "path": call.path,
+                "body": body.decode("utf-8", "replace"), "status": reply.status, "code": outcome["code"],
+                "msg": outcome["msg"], "clOrdIds": client_ids(call), "fault": "",
+                "results": [{k: row[k] for k in keep if k in row} for row in data],
+            },
+        )  # fmt: skip
+
+
+def _query(query: bytes) -> dict[str, object]:
+    params: dict[str, object] = {}
+    for pair in query.decode("latin-1").split("&"):
+        name, _, value = pair.partition("=")
+        if name:
+            params[unquote_plus(name)] = unquote_plus(value)
+    return params
+
+
+def _read_body(call: Call, headers: Mapping[str, str], body: bytes) -> None:
+    if "json" not in headers.get("content-type", "").lower():
+        raise OkxError("50006")
+    if not body.strip():
+        raise OkxError("50000")
+    if len(body) > MAX_BODY:
+        raise OkxError("50002")
+    try:
+        parsed = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        raise OkxError("50002") from None
+    if isinstance(parsed, dict):
+        call.params = parsed
+    elif isinstance(parsed, list) and all(isinstance(item, dict) for item in parsed):
+        call.items = parsed
+    else:
+        raise OkxError("50002")
+
+
+def _check_expiry(headers: Mapping[str, str], wall: int) -> None:
+    raw = headers.get("exptime", "")
+    if not raw:
+        return
+    if not raw.isdecimal():
+        raise OkxError("51000", message="Parameter expTime  error")
+    if int(raw) < wall:
+        raise OkxError("50036")
+
+
+def _answer(data: list[Any]) -> Reply:
+    return Reply(200, orjson.dumps({"code": "0", "data": data, "msg": ""}))
+
+
+def _refusal(error: OkxError) -> Reply:
+    if error.code.startswith("501"):
+        return Reply(error.status, orjson.dumps({"msg": error.message, "code": error.code}))
+    return Reply(error.status, orjson.dumps({"code": error.code, "data": [], "msg": error.message}))

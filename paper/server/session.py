@@ -1,0 +1,243 @@
+"""The WebSocket protocol of one connection: ping, login, subscriptions, order operations."""
+
+import asyncio
+from time import monotonic
+from typing import Any
+
+import orjson
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from paper.clock import wall_ms, wall_us
+from paper.exchange import Exchange
+from paper.server.auth import verify_login
+from paper.server.channels import candle_bar, endpoint_of, needs_login, required_argument
+from paper.server.connection import Connection, key_of
+from paper.server.hub import Hub
+from paper.server.trade_api import operate
+
+IDLE_S = 30
+MAX_MESSAGE = 65_536
+OPERATIONS = {
+    "order": ("place", 1), "batch-orders": ("place", 20), "cancel-order": ("cancel", 1),
+    "batch-cancel-orders": ("cancel", 20), "amend-order": ("amend", 1), "batch-amend-orders": ("amend", 20),
+}  # fmt: skip
+LOGIN_ERRORS = {
+    "60004": "Invalid timestamp", "60005": "Invalid apiKey", "60006": "Timestamp request expired",
+    "60007": "Invalid sign", "60024": "Wrong passphrase",
+}  # fmt: skip
+Message = dict[str, Any]
+
+
+class Session:
+    """Serves one accepted socket until either side leaves."""
+
+    def __init__(self, hub: Hub, socket: WebSocket, endpoint: str) -> None:
+        self._hub = hub
+        self._exchange: Exchange = hub.exchange
+        self._socket = socket
+        self.connection = Connection(endpoint)
+
+    async def run(self) -> None:
+        await self._socket.accept()
+        self._hub.connections.add(self.connection)
+        tasks = [asyncio.create_task(self._write()), asyncio.create_task(self._watch())]
+        try:
+            await self._read()
+        except WebSocketDisconnect:
+            pass
+        finally:
+            self._hub.connections.discard(self.connection)
+            self.connection.subscriptions.clear()
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            while not self.connection.queue.empty():
+                self.connection.queue.get_nowait()
+                self.connection.queue.task_done()
+
+    async def _write(self) -> None:
+        queue = self.connection.queue
+        while True:
+            text = await queue.get()
+            try:
+                if text is None:
+                    await self._socket.close(self.connection.close_code or 1000)
+                    return
+                await self._socket.send_text(text)
+            except (WebSocketDisconnect, RuntimeError):
+                return  # the reader sees the disconnect and cleans up
+            finally:
+                queue.task_done()
+
+    async def _watch(self) -> None:
+        """Close a connection that nothing has been pushed on for 30 s, as OKX does."""
+        while True:
+            await asyncio.sleep(1)
+            if monotonic() - self.connection.last_push > IDLE_S:
+                self.connection.close(4004)
+                return
+
+    async def _read(self) -> None:
+        while True:
+            message = await self._socket.receive()
+            if message["type"] == "websocket.disconnect":
+                return
+            text = message.get("text")
+            if text is None:
+                text = (message.get("bytes") or b"").decode("utf-8", "replace")
+            if self.connection.close_code is not None:
+                continue
+            if len(text) > MAX_MESSAGE:
+                self.connection.close(1009)
+            elif text == "ping":
+                self.connection.send_text("pong")
+            else:
+                self._dispatch(text)
+
+    def _error(self, code: str, message: str, id_: object = None) -> None:
+        body: Message = {"event": "error", "code": code, "msg": message, "connId": self.connection.conn_id}
+        if id_ is not None:
+            body["id"] = id_
+        self.connection.send(body)
+
+    def _dispatch(self, text: str) -> None:
+        try:
+            request = orjson.loads(text)
+        except orjson.JSONDecodeError:
+            request = None
+        if not isinstance(request, dict) or "op" not in request:
+            self._error("60012", f"Invalid request: {text}")
+            return
+        op, args, id_ = request["op"], request.get("args"), request.get("id")
+        if op in OPERATIONS:
+            self._operate(request)
+        elif op not in ("login", "subscribe", "unsubscribe") or not isinstance(args, list) or not args or not all(isinstance(arg, dict) for arg in args):
+            self._error("60012", f"Invalid request: {text}", id_)
+        elif op == "login":
+            self._login(args[0])
+        else:
+            for arg in args:
+                self._subscribe(op, arg, id_, text)
+
+    def _login(self, arg: Message) -> None:
+        credentials, code = verify_login(self._exchange.credentials, arg, wall_ms())
+        if credentials is None:
+            self._error(code, LOGIN_ERRORS[code])
+            self.connection.close(4001)
+            return
+        self.connection.credentials = credentials
+        self.connection.send({"event": "login", "code": "0", "msg": "", "connId": self.connection.conn_id})
+
+    def _subscribe(self, op: str, arg: Message, id_: object, text: str) -> None:
+        channel = arg.get("channel")
+        refusal = self._refusal(channel, arg, text)
+        if refusal is not None:
+            self._error(*refusal, id_)
+            return
+        ack: Message = {"event": op, "arg": arg, "connId": self.connection.conn_id}
+        if id_ is not None:
+            ack["id"] = id_
+        key = key_of(arg)
+        if op == "unsubscribe":
+            self.connection.subscriptions.pop(key, None)
+            self.connection.send(ack)
+            return
+        self.connection.send(ack)
+        if needs_login(str(channel)):
+            self._count(str(channel))
+        if not self.connection.silent:
+            self.connection.subscriptions[key] = arg
+            self._hub.greet(self.connection, arg)
+
+    def _count(self, channel: str) -> None:
+        mine = self.connection.credentials
+        count = 1 + sum(
+            other is not self.connection
+            and other.credentials == mine
+            and any(arg["channel"] == channel for arg in other.subscriptions.values())
+            for other in self._hub.connections
+        )
+        self.connection.send(
+            {"event": "channel-conn-count", "channel": channel, "connCount": str(count), "connId": self.connection.conn_id}
+        )
+
+    def _refusal(self, channel: object, arg: Message, text: str) -> tuple[str, str] | None:
+        """Code and message when a subscription is not possible here."""
+        unknown = ("60018", f"Wrong URL or {arg} doesn't exist. Please use the correct URL, channel and parameters "
+                   "referring to API document.")  # fmt: skip
+        if not isinstance(channel, str):
+            return "60012", f"Invalid request: {text}"
+        home, here = endpoint_of(channel), self.connection.endpoint
+        if home is None:
+            return unknown
+        if here not in ("all", home):
+            if home == "business" and here == "public":
+                return "64001", (
+                    "This channel has been migrated to the '/business' URL. Subscribe using the new URL. For more "
+                    "information, visit: https://www.okx.com/docs-v5/log_en"
+                )
+            return unknown
+        if needs_login(channel) and self.connection.credentials is None:
+            return "60011", "Please log in"
+        needed = required_argument(channel)
+        if needed and not arg.get(needed):
+            return "60012", f"Invalid request: {text}"
+        if needed == "instId" and self._hub.inst_id_of(str(arg["instId"])) is None:
+            return unknown
+        kind = candle_bar(channel)
+        if kind is not None and self._hub.rows.grid(kind[1]) is None:
+            return unknown
+        return None
+
+    def _operate(self, request: Message) -> None:
+        """Order operations over the private endpoint."""
+        arrival = wall_us()
+        op, args, id_ = request["op"], request.get("args"), request.get("id")
+        name, most = OPERATIONS[op]
+        answer: Message = {"id": id_, "op": op, "data": [], "code": "0", "msg": ""}
+        if self.connection.endpoint not in ("private", "all") or self.connection.credentials is None:
+            answer.update(code="60011", msg="Please log in")
+        elif id_ is None or not isinstance(args, list) or not 1 <= len(args) <= most or not all(
+            isinstance(arg, dict) for arg in args
+        ):
+            answer.update(code="60013", msg="Invalid args")
+        elif str(request.get("expTime", "")).isdecimal() and int(str(request["expTime"])) < arrival // 1000:
+            answer.update(code="50036", msg="The expTime can't be earlier than the current system time. "
+                          "Please adjust the expTime and try again.")  # fmt: skip
+        else:
+            uid = self.connection.credentials.uid
+            rows = [operate(self._exchange, uid, name, self._named(arg)) for arg in args]
+            failed = sum(row["sCode"] != "0" for row in rows)
+            answer["data"] = rows
+            if failed:
+                answer["code"] = "1" if failed == len(rows) else "2"
+                answer["msg"] = "All operations failed" if failed == len(rows) else "Bulk operation partially succeeded."
+        answer.update(inTime=str(arrival), outTime=str(wall_us()))
+        if self.connection.credentials is not None:
+            self._enter(op, request, answer, arrival)
+        self.connection.send(answer)
+
+    def _named(self, arg: Message) -> Message:
+        """Resolve instIdCode to instId where only the code is sent."""
+        if arg.get("instId") or not arg.get("instIdCode"):
+            return arg
+        for instrument in self._exchange.engine.state.instruments.values():
+            if str(instrument.code) == str(arg["instIdCode"]):
+                return {**arg, "instId": instrument.inst_id}
+        return {**arg, "instId": "?"}
+
+    def _enter(self, op: str, request: Message, answer: Message, arrival: int) -> None:
+        credentials = self.connection.credentials
+        keep = ("ordId", "clOrdId", "sCode", "sMsg")
+        args = request.get("args")
+        self._exchange.ledger.add(
+            "request",
+            {
+                "wall_us": arrival, "reply_wall_us": wall_us(), "market_ms": self._exchange.now_ms(),
+                "account": credentials.uid if credentials else "", "method": "WS", "path": op,
+                "body": orjson.dumps(request).decode(), "status": 0, "code": answer["code"], "msg": answer["msg"],
+                "clOrdIds": [str(a["clOrdId"]) for a in args if isinstance(a, dict) and a.get("clOrdId")]
+                if isinstance(args, list) else [],
+                "fault": "", "results": [{k: row[k] for k in keep if k in row} for row in answer["data"]],
+            },
+        )  # fmt: skip

@@ -1,0 +1,224 @@
+"""REST: orders, fills, algo orders, and the cancel-all-after timer.
+
+Order operations answer per order: a refusal becomes that order's `sCode`, never an HTTP error.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from paper.engine.algos import find_algo
+from paper.engine.order import Order
+from paper.engine.orders import find, word
+from paper.errors import OkxError, bad_parameter
+from paper.exchange import Exchange
+from paper.server.call import Call, Route, page, within
+from paper.server.rows import algo_row, fill_row, order_row
+
+Row = dict[str, Any]
+BLANKS: dict[str, tuple[str, ...]] = {
+    "place": ("clOrdId", "ordId", "tag"),
+    "cancel": ("clOrdId", "ordId"),
+    "amend": ("clOrdId", "ordId", "reqId"),
+    "place_algo": ("algoClOrdId", "algoId", "clOrdId", "tag"),
+    "cancel_algo": ("algoClOrdId", "algoId", "clOrdId", "tag"),
+    "amend_algo": ("algoClOrdId", "algoId", "reqId"),
+}
+TWO_HOURS_MS = 7_200_000
+
+
+def operate(exchange: Exchange, uid: str, name: str, params: dict[str, object]) -> Row:
+    """One order operation; the row a client gets for it, with sCode and sMsg."""
+    row: Row = {}
+    for key in BLANKS[name]:
+        given = params.get(key)
+        row[key] = given if isinstance(given, str) else ""
+    if name != "cancel_algo" and "algo" not in name:
+        row["ts"] = str(exchange.now_ms())
+    try:
+        row.update(exchange.command(uid, name, params))
+    except OkxError as refusal:
+        for key in ("ordId", "algoId"):
+            if key in row and name.startswith("place"):
+                row[key] = ""
+        return {**row, "sCode": refusal.code, "sMsg": refusal.message}
+    return {**row, "sCode": "0", "sMsg": "Order placed" if name == "place" else ""}
+
+
+def _single(name: str) -> Callable[[Call], list[Any]]:
+    def handler(call: Call) -> list[Any]:
+        if call.items:
+            raise bad_parameter("body")
+        return [operate(call.exchange, call.uid, name, call.params)]
+
+    return handler
+
+
+def _batch(name: str, most: int, code: str) -> Callable[[Call], list[Any]]:
+    def handler(call: Call) -> list[Any]:
+        items = call.items or ([call.params] if call.params else [])
+        if not items:
+            raise OkxError("50014", "body")
+        if len(items) > most:
+            raise OkxError(code, str(most))
+        return [operate(call.exchange, call.uid, name, item) for item in items]
+
+    return handler
+
+
+def close_position(call: Call) -> list[Any]:
+    row = dict(call.exchange.command(call.uid, "close_position", call.params))
+    row.pop("_ordId")
+    return [row]
+
+
+def _visible(call: Call, order: Order) -> bool:
+    """Whether a query may already see the order (switch `order_visibility_delay_ms`, wall time)."""
+    return order.ord_id not in call.exchange.hidden(call.wall_ms)
+
+
+def get_order(call: Call) -> list[Any]:
+    call.inst_id()
+    order = find(call.account, call.params)
+    if order is None or not _visible(call, order) or _forgotten(call, order):
+        raise OkxError("51603")
+    return [order_row(order)]
+
+
+def _forgotten(call: Call, order: Order) -> bool:
+    """Cancelled orders without a fill are kept for two hours of market time."""
+    return order.state == "canceled" and not order.filled and call.exchange.now_ms() - order.updated > TWO_HOURS_MS
+
+
+def _chosen(call: Call, order: Order) -> bool:
+    return (
+        call.word("instId") in ("", order.inst_id)
+        and call.word("instFamily") in ("", order.inst_id.removesuffix("-SWAP"))
+        and (not call.word("ordType") or order.ord_type in call.word("ordType").split(","))
+        and call.word("state") in ("", order.state)
+        and call.word("category") in ("", order.category)
+        and _visible(call, order)
+    )
+
+
+def orders_pending(call: Call) -> list[Any]:
+    if not call.is_swap():
+        return []
+    chosen = [order for order in call.account.open_orders.values() if _chosen(call, order)]
+    return [order_row(order) for order in page(call, chosen, lambda order: int(order.ord_id))]
+
+
+def orders_history(call: Call) -> list[Any]:
+    call.need("instType")
+    if not call.is_swap():
+        return []
+    chosen = [
+        order
+        for order in call.account.orders.values()
+        if not order.is_open and _chosen(call, order) and within(call, order.created) and not _forgotten(call, order)
+    ]
+    return [order_row(order) for order in page(call, chosen, lambda order: int(order.ord_id))]
+
+
+def fills(call: Call) -> list[Any]:
+    if not call.is_swap():
+        return []
+    chosen = [
+        fill
+        for fill in call.account.fills
+        if call.word("instId") in ("", fill.inst_id)
+        and call.word("ordId") in ("", fill.ord_id)
+        and call.word("subType") in ("", fill.sub_type)
+        and within(call, fill.ts)
+    ]
+    return [fill_row(fill) for fill in page(call, chosen, lambda fill: int(fill.bill_id))]
+
+
+def fills_history(call: Call) -> list[Any]:
+    call.need("instType")
+    return fills(call)
+
+
+def get_algo(call: Call) -> list[Any]:
+    algo = find_algo(call.account, call.params)
+    if algo is None:
+        raise OkxError("51603")
+    return [algo_row(algo, call.exchange.engine.state.quotes[algo.inst_id].last)]
+
+
+def _algos(call: Call, live: bool) -> list[Any]:
+    kinds = call.need("ordType").split(",")
+    account, quotes = call.account, call.exchange.engine.state.quotes
+    source = account.open_algos if live else account.algos
+    chosen = [
+        algo
+        for algo in source.values()
+        if algo.ord_type in kinds
+        and (live or algo.algo_id not in account.open_algos)
+        and call.word("instId") in ("", algo.inst_id)
+        and call.word("algoId") in ("", algo.algo_id)
+        and call.word("state") in ("", algo.state)
+    ]
+    chosen.sort(key=lambda algo: int(algo.algo_id))
+    return [algo_row(algo, quotes[algo.inst_id].last) for algo in page(call, chosen, lambda algo: int(algo.algo_id))]
+
+
+def algos_pending(call: Call) -> list[Any]:
+    return _algos(call, True)
+
+
+def algos_history(call: Call) -> list[Any]:
+    if not call.word("state") and not call.word("algoId"):
+        raise OkxError("50015", "state", "algoId")
+    return _algos(call, False)
+
+
+def cancel_all_after(call: Call) -> list[Any]:
+    seconds = call.whole("timeOut")
+    tag = call.word("tag")
+    if seconds is None or (seconds != 0 and not 10 <= seconds <= 120):
+        raise bad_parameter("timeOut")
+    due = call.wall_ms + seconds * 1000 if seconds else 0
+    call.exchange.set_timer(call.uid, tag, due)
+    return [{"triggerTime": str(due), "tag": tag, "ts": str(call.wall_ms)}]
+
+
+def account_rate_limit(call: Call) -> list[Any]:
+    return [
+        {"fillRatio": "", "mainFillRatio": "", "accRateLimit": "1000", "nextAccRateLimit": "", "ts": str(call.wall_ms)}
+    ]
+
+
+def client_ids(call: Call) -> list[str]:
+    """Client order ids a mutating request names, for the ledger."""
+    found = []
+    for item in call.items or [call.params]:
+        for key in ("clOrdId", "algoClOrdId"):
+            value = word(item, key) if isinstance(item.get(key), str) else ""
+            if value:
+                found.append(value)
+    return found
+
+
+ROUTES: dict[tuple[str, str], Route] = {
+    ("POST", "/api/v5/trade/order"): Route(_single("place"), True, True),
+    ("GET", "/api/v5/trade/order"): Route(get_order, True),
+    ("POST", "/api/v5/trade/batch-orders"): Route(_batch("place", 20, "51111"), True, True),
+    ("POST", "/api/v5/trade/cancel-order"): Route(_single("cancel"), True, True),
+    ("POST", "/api/v5/trade/cancel-batch-orders"): Route(_batch("cancel", 20, "51406"), True, True),
+    ("POST", "/api/v5/trade/amend-order"): Route(_single("amend"), True, True),
+    ("POST", "/api/v5/trade/amend-batch-orders"): Route(_batch("amend", 20, "51501"), True, True),
+    ("POST", "/api/v5/trade/close-position"): Route(close_position, True, True),
+    ("GET", "/api/v5/trade/orders-pending"): Route(orders_pending, True),
+    ("GET", "/api/v5/trade/orders-history"): Route(orders_history, True),
+    ("GET", "/api/v5/trade/orders-history-archive"): Route(orders_history, True),
+    ("GET", "/api/v5/trade/fills"): Route(fills, True),
+    ("GET", "/api/v5/trade/fills-history"): Route(fills_history, True),
+    ("POST", "/api/v5/trade/order-algo"): Route(_single("place_algo"), True, True),
+    ("GET", "/api/v5/trade/order-algo"): Route(get_algo, True),
+    ("POST", "/api/v5/trade/cancel-algos"): Route(_batch("cancel_algo", 10, "51406"), True, True),
+    ("POST", "/api/v5/trade/amend-algos"): Route(_single("amend_algo"), True, True),
+    ("GET", "/api/v5/trade/orders-algo-pending"): Route(algos_pending, True),
+    ("GET", "/api/v5/trade/orders-algo-history"): Route(algos_history, True),
+    ("POST", "/api/v5/trade/cancel-all-after"): Route(cancel_all_after, True, True),
+    ("GET", "/api/v5/trade/account-rate-limit"): Route(account_rate_limit, True),
+}
