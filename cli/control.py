@@ -1,0 +1,79 @@
+"""`okxbot halt`, `resume`, `flatten`: the owner's hand. Straight to PostgreSQL and the exchange, no worker needed."""
+
+import getpass
+from typing import Annotated, Any
+
+import typer
+
+from cli.connection import Connection, connect
+from exchange.client import build_exchange
+from exchange.errors import CredentialsMissing
+from execution import control
+from execution.context import ExecutionContext
+from execution.errors import Refused
+from runtime.errors import OperatorError
+
+app = typer.Typer()
+
+
+@app.command()
+def halt(reason: Annotated[str, typer.Argument(help="Stored with the halt and shown everywhere.")] = "by hand") -> None:
+    """Allow no new entry from now on; open positions keep their stops and may still be closed."""
+    answer = control.halt(_context(connect()), reason=reason, actor=_actor(), channel="cli")
+    state = "halted" if answer.new else "was halted already"
+    print(f"{state} ({answer.kind}): {answer.reason}")
+    for cl_ord_id in answer.in_flight:
+        print(f"already on its way when the halt was committed: {cl_ord_id}")
+
+
+@app.command()
+def resume() -> None:
+    """Lift the halt and re-base the limit that was breached."""
+    try:
+        lifted = control.resume(_context(connect()), actor=_actor(), channel="cli")
+    except Refused as refusal:
+        raise OperatorError(str(refusal)) from None
+    print(f"trading again; lifted: {lifted}")
+
+
+@app.command()
+def flatten(
+    all_: Annotated[bool, typer.Option("--all", help="Everything on the account, also what is not ours.")] = False,
+) -> None:
+    """Halt, cancel and close everything of ours; answers when the exchange shows flat."""
+    connection = connect()
+    try:
+        answer = control.flatten(_context(connection, needs_exchange=True), all_=all_, actor=_actor(), channel="cli")
+    except Refused as refusal:
+        raise OperatorError(str(refusal)) from None
+    for line in answer.lines():
+        print(line)
+    if not answer.flat:
+        raise typer.Exit(1)
+
+
+def _context(connection: Connection, *, needs_exchange: bool = False) -> ExecutionContext:
+    try:
+        exchange = build_exchange(connection.settings)
+    except CredentialsMissing as error:
+        if needs_exchange:
+            raise OperatorError(str(error)) from None
+        exchange = build_exchange(connection.settings, public_only=True)
+    return ExecutionContext(
+        sessions=connection.sessions,
+        exchange=exchange,
+        clock=connection.clock,
+        settings=connection.settings,
+        account_id=connection.account_id,
+        order_prefix=connection.order_prefix,
+        send=_nowhere,
+    )
+
+
+def _nowhere(_task: str, _queue: str, _args: list[Any]) -> bool:
+    """The command line sends no messages: the outbox keeps them for the sweep."""
+    return False
+
+
+def _actor() -> str:
+    return getpass.getuser()
