@@ -1,0 +1,1 @@
+"""Long-lived workers between the exchange and the rest: market, account, control stream, pacer."""
