@@ -1,0 +1,392 @@
+"""What the exchange says, written down: idempotent, whoever brings it, however often, late or out of order.
+
+Pushes and reconciliation use the same functions. Nothing moves backwards: an order by its filled size and state, an
+algo order by its state, a position by its time. `as_of` is the wall time before a REST read began; a row written
+since then is newer than the read and stays. All ingestion of one instrument is serialised by a lock.
+"""
+
+from datetime import datetime
+from decimal import Decimal
+
+import structlog
+from sqlalchemy import or_, select, text, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
+
+from execution import journal, locks, monitor, notices, outbox, transition
+from execution.context import ExecutionContext
+from execution.coverage import refresh_levels
+from execution.identifiers import is_ours
+from execution.locks import LockReason
+from models import AlgoOrder, Fill, Order, Position
+from trading.orders import (
+    ENTRY_LEGS,
+    AlgoReport,
+    BalanceReport,
+    FillReport,
+    OrderReport,
+    OrderState,
+    PositionReport,
+    may_become,
+)
+
+logger = structlog.get_logger()
+
+ORDER_STATES = {
+    "live": OrderState.LIVE,
+    "partially_filled": OrderState.PARTIALLY_FILLED,
+    "filled": OrderState.FILLED,
+    "canceled": OrderState.CANCELED,
+    "mmp_canceled": OrderState.CANCELED,
+}
+ALGO_STATES = {
+    "live": OrderState.LIVE,
+    "pause": OrderState.LIVE,
+    "partially_effective": OrderState.PARTIALLY_FILLED,
+    "effective": OrderState.FILLED,
+    "canceled": OrderState.CANCELED,
+    "order_failed": OrderState.CANCELED,
+    "partially_failed": OrderState.CANCELED,
+}
+ENDED_ALGO_STATES = ("effective", "canceled", "order_failed", "partially_failed")
+FOREIGN_CATEGORIES = ("normal", "twap", "")  # others are the exchange's own: liquidation, adl, delivery
+
+
+def instrument_lock(session: Session, account_id: int, inst_id: str) -> None:
+    """One writer of the mirror of an instrument at a time, to the end of the transaction."""
+    session.execute(
+        text("SELECT pg_advisory_xact_lock(:account, hashtext(:inst))"),
+        {"account": account_id, "inst": inst_id},
+    )
+
+
+def ingest_order(ctx: ExecutionContext, report: OrderReport, source: str = "push") -> None:
+    """An order as the exchange has it. Ours: its row follows. Not ours and not the exchange's own: a lock."""
+    with outbox.transaction(ctx) as session:
+        instrument_lock(session, ctx.account_id, report.inst_id)
+        order = find_order(session, ctx, report.cl_ord_id, report.ord_id)
+        if order is not None:
+            follow(ctx, session, order, report, source)
+            return
+        if report.algo_id or report.algo_cl_ord_id:
+            _link_child(session, ctx, report)
+            return
+        if report.category in FOREIGN_CATEGORIES and report.state in ("live", "partially_filled"):
+            reason = (
+                LockReason.ORPHAN_ORDER
+                if is_ours(report.cl_ord_id, ctx.order_prefix)
+                else LockReason.FOREIGN_ORDER
+            )
+            _locked(
+                ctx,
+                session,
+                report.inst_id,
+                reason,
+                f"order {report.ord_id} {report.cl_ord_id} is not in our books",
+            )
+
+
+def ingest_fill(ctx: ExecutionContext, report: FillReport) -> None:
+    """A fill, once; a repeat only adds the bill id a push does not carry. Then the journal."""
+    ctx.instrument(report.inst_id)
+    with outbox.transaction(ctx) as session:
+        instrument_lock(session, ctx.account_id, report.inst_id)
+        order = find_order(session, ctx, report.cl_ord_id, report.ord_id)
+        written = session.execute(
+            insert(Fill)
+            .values(
+                account_id=ctx.account_id,
+                order_id=order.id if order else None,
+                inst_id=report.inst_id,
+                trade_id=report.trade_id,
+                ord_id=report.ord_id,
+                cl_ord_id=report.cl_ord_id,
+                bill_id=report.bill_id,
+                side=report.side,
+                sz_contracts=report.sz_contracts,
+                px=report.px,
+                fee=report.fee,
+                fee_ccy=report.fee_ccy,
+                pnl=report.pnl,
+                exec_type=report.exec_type,
+                market_at=report.at,
+            )
+            .on_conflict_do_nothing()
+            .returning(Fill.id)
+        ).scalar_one_or_none()
+        if written is None and report.bill_id:
+            session.execute(
+                update(Fill)
+                .where(
+                    Fill.account_id == ctx.account_id,
+                    Fill.inst_id == report.inst_id,
+                    Fill.trade_id == report.trade_id,
+                    Fill.bill_id == "",
+                )
+                .values(bill_id=report.bill_id)
+            )
+        journal.count_fills(ctx, session, report.inst_id)
+
+
+def ingest_position(ctx: ExecutionContext, report: PositionReport, as_of: datetime | None = None) -> None:
+    """A position in net mode. Zero contracts are an explicit flat."""
+    with outbox.transaction(ctx) as session:
+        instrument_lock(session, ctx.account_id, report.inst_id)
+        row = session.scalars(
+            select(Position).where(
+                Position.account_id == ctx.account_id,
+                Position.inst_id == report.inst_id,
+                Position.mgn_mode == report.mgn_mode,
+                Position.pos_side == report.pos_side,
+            )
+        ).one_or_none()
+        if row is None:
+            row = Position(
+                account_id=ctx.account_id,
+                inst_id=report.inst_id,
+                mgn_mode=report.mgn_mode,
+                pos_side=report.pos_side,
+                pos_id=report.pos_id,
+                contracts=Decimal(0),
+                updated_market_at=report.updated_at,
+                naked_seconds=Decimal(0),
+            )
+            session.add(row)
+        elif _older(row, report.updated_at, as_of):
+            return
+        was = row.contracts
+        if report.contracts == 0:
+            _flatten_row(ctx, session, row, report.updated_at)
+            return
+        if was == 0 or (was > 0) != (report.contracts > 0):
+            row.opened_market_at = report.created_at
+            row.plan = _plan_of(session, ctx, report.inst_id, report.contracts)
+            row.naked_seconds, row.uncovered_since = Decimal(0), None
+        row.plan = row.plan or _plan_of(session, ctx, report.inst_id, report.contracts)
+        row.pos_id, row.contracts = report.pos_id, report.contracts
+        row.avg_px, row.mark_px, row.upl = report.avg_px, report.mark_px, report.upl
+        row.margin, row.leverage, row.liq_px = report.margin, report.leverage, report.liq_px
+        row.updated_market_at = report.updated_at
+        row.seen_at = ctx.clock.wall_now()
+        session.flush()
+        refresh_levels(ctx, session, row)
+
+
+def ingest_flat(ctx: ExecutionContext, inst_id: str, at: datetime, as_of: datetime | None = None) -> None:
+    """The exchange said explicitly that there is no position (a push of zero, or a successful list without it)."""
+    with outbox.transaction(ctx) as session:
+        instrument_lock(session, ctx.account_id, inst_id)
+        rows = session.scalars(
+            select(Position).where(
+                Position.account_id == ctx.account_id, Position.inst_id == inst_id, Position.contracts != 0
+            )
+        ).all()
+        for row in rows:
+            if not _older(row, at, as_of):
+                _flatten_row(ctx, session, row, at)
+
+
+def ingest_algo(ctx: ExecutionContext, report: AlgoReport, source: str = "push") -> None:
+    """A stop or target order. Ended states are final."""
+    with outbox.transaction(ctx) as session:
+        instrument_lock(session, ctx.account_id, report.inst_id)
+        row = session.scalars(
+            select(AlgoOrder).where(
+                AlgoOrder.account_id == ctx.account_id, AlgoOrder.algo_id == report.algo_id
+            )
+        ).one_or_none()
+        if row is None:
+            row = AlgoOrder(
+                account_id=ctx.account_id,
+                algo_id=report.algo_id,
+                algo_cl_ord_id=report.algo_cl_ord_id,
+                inst_id=report.inst_id,
+                ord_type=report.ord_type,
+                side=report.side,
+                created_market_at=report.created_at,
+            )
+            session.add(row)
+        elif row.state in ENDED_ALGO_STATES and report.state != row.state:
+            return
+        row.state = report.state
+        row.sz_contracts, row.close_fraction = report.sz_contracts, report.close_fraction
+        row.reduce_only = report.reduce_only
+        row.stop_loss_px, row.take_profit_px = report.stop_loss_px, report.take_profit_px
+        row.actual_side = report.actual_side or row.actual_side or ""
+        row.fail_code = report.fail_code or row.fail_code or ""
+        row.ord_id = report.ord_id or row.ord_id or ""
+        row.updated_market_at = report.updated_at or row.updated_market_at
+        row.seen_at = ctx.clock.wall_now()
+        session.flush()
+        order = find_order(session, ctx, report.algo_cl_ord_id, None)
+        if order is not None and order.kind == "algo":
+            _follow_algo(ctx, session, order, report, source)
+        if report.state == "effective":
+            journal.name_exit(session, ctx.account_id, row)
+        for position in session.scalars(
+            select(Position).where(Position.account_id == ctx.account_id, Position.inst_id == report.inst_id)
+        ):
+            refresh_levels(ctx, session, position)
+
+
+def ingest_balance(ctx: ExecutionContext, report: BalanceReport) -> None:
+    """The account's money: to the account monitor."""
+    monitor.observe(ctx, report.equity, report.updated_at)
+
+
+def find_order(
+    session: Session, ctx: ExecutionContext, cl_ord_id: str | None, ord_id: str | None
+) -> Order | None:
+    """Our row, locked, by our id or by the exchange's."""
+    named = []
+    if cl_ord_id and is_ours(cl_ord_id, ctx.order_prefix):
+        named.append(Order.cl_ord_id == cl_ord_id)
+    if ord_id:
+        named.append((Order.exchange_id == ord_id) & (Order.kind != "algo"))
+    if not named:
+        return None
+    query = select(Order).where(Order.account_id == ctx.account_id, or_(*named)).with_for_update()
+    return session.scalars(query.order_by(Order.id)).first()
+
+
+def follow(ctx: ExecutionContext, session: Session, order: Order, report: OrderReport, source: str) -> None:
+    """Bring an order row to what the report says, never backwards."""
+    if order.exchange_id is None:
+        order.exchange_id = report.ord_id
+    if report.acc_fill_sz_contracts >= order.acc_fill_sz_contracts:
+        order.acc_fill_sz_contracts = report.acc_fill_sz_contracts
+        order.avg_px = report.avg_px or order.avg_px
+        order.fee, order.pnl = report.fee, report.pnl
+    if order.sz_contracts is None:
+        order.sz_contracts = report.sz_contracts
+    session.flush()
+    new = ORDER_STATES.get(report.state)
+    if new is None:
+        logger.error("order_state_not_known", cl_ord_id=order.cl_ord_id, state=report.state)
+        return
+    was = OrderState(order.state)
+    if not may_become(was, new):
+        return
+    detail = {
+        "state": report.state,
+        "filled": str(report.acc_fill_sz_contracts),
+        "cancel_source": report.cancel_source,
+    }
+    values = {}
+    if new is OrderState.CANCELED:
+        values = {
+            "last_code": f"cancelSource {report.cancel_source}",
+            "last_message": "canceled by the exchange",
+        }
+    transition.move(session, order, new, source, detail, **values)
+    if was is OrderState.ABSENT:
+        message = f"order {order.cl_ord_id} was taken for absent and is {new}"
+        notices.alert(
+            session, ctx.account_id, "absent_order_found", "CRITICAL", message, inst_id=order.inst_id
+        )
+    if was in (OrderState.UNKNOWN, OrderState.ABSENT):
+        lift_unknown(ctx, session, order.inst_id, f"{order.cl_ord_id} found {new}")
+
+
+def lift_unknown(ctx: ExecutionContext, session: Session, inst_id: str, evidence: str) -> None:
+    """Lift the unknown-order lock when no order of the instrument is unknown any more."""
+    left = session.scalar(
+        select(Order.id)
+        .where(
+            Order.account_id == ctx.account_id, Order.inst_id == inst_id, Order.state == OrderState.UNKNOWN
+        )
+        .limit(1)
+    )
+    if left is None:
+        locks.lift(session, ctx.account_id, inst_id, LockReason.UNKNOWN_ORDER, evidence)
+
+
+def _follow_algo(
+    ctx: ExecutionContext, session: Session, order: Order, report: AlgoReport, source: str
+) -> None:
+    order.exchange_id = order.exchange_id or report.algo_id
+    session.flush()
+    was, new = OrderState(order.state), ALGO_STATES.get(report.state)
+    if new is None:
+        logger.error("algo_state_not_known", algo_id=report.algo_id, state=report.state)
+        return
+    if not may_become(was, new):
+        return
+    detail = {"state": report.state, "actual_side": report.actual_side, "fail_code": report.fail_code}
+    transition.move(session, order, new, source, detail, last_code=report.fail_code or order.last_code)
+    if was in (OrderState.UNKNOWN, OrderState.ABSENT):
+        lift_unknown(ctx, session, order.inst_id, f"{order.cl_ord_id} found {report.state}")
+    if report.state in ("order_failed", "partially_failed"):
+        message = f"stop {report.algo_id} triggered and failed: {report.fail_code}"
+        notices.alert(session, ctx.account_id, "stop_failed", "CRITICAL", message, inst_id=order.inst_id)
+
+
+def _link_child(session: Session, ctx: ExecutionContext, report: OrderReport) -> None:
+    """The order a triggered stop became: its fills tell by which leg the position was left."""
+    session.execute(
+        update(AlgoOrder)
+        .where(
+            AlgoOrder.account_id == ctx.account_id,
+            or_(
+                AlgoOrder.algo_id == report.algo_id,
+                (AlgoOrder.algo_cl_ord_id == report.algo_cl_ord_id) & (AlgoOrder.algo_cl_ord_id != ""),
+            ),
+            AlgoOrder.ord_id == "",
+        )
+        .values(ord_id=report.ord_id)
+    )
+
+
+def _older(row: Position, at: datetime, as_of: datetime | None) -> bool:
+    if as_of is not None and row.seen_at is not None and row.seen_at > as_of:
+        return True
+    return at < row.updated_market_at
+
+
+def _flatten_row(ctx: ExecutionContext, session: Session, row: Position, at: datetime) -> None:
+    now = ctx.clock.wall_now()
+    if row.uncovered_since is not None:
+        monitor.add_naked_time(ctx, session, row, now)
+    row.contracts, row.upl, row.margin = Decimal(0), Decimal(0), Decimal(0)
+    row.stop_px = row.target_px = row.uncovered_since = row.plan = None
+    row.updated_market_at, row.seen_at = max(at, row.updated_market_at), now
+    # Stops of ours that outlive the position must go.
+    left = session.scalar(
+        select(AlgoOrder.id)
+        .where(
+            AlgoOrder.account_id == ctx.account_id,
+            AlgoOrder.inst_id == row.inst_id,
+            AlgoOrder.state == "live",
+        )
+        .limit(1)
+    )
+    if left is not None:
+        outbox.post(session, "protect.check", "protect", [])
+
+
+def _plan_of(
+    session: Session, ctx: ExecutionContext, inst_id: str, contracts: Decimal
+) -> dict[str, object] | None:
+    """Plan of the entry that opened a position in this direction: the latest that may have."""
+    return session.scalar(
+        select(Order.plan)
+        .where(
+            Order.account_id == ctx.account_id,
+            Order.inst_id == inst_id,
+            Order.leg.in_(ENTRY_LEGS),
+            Order.leg == "entry",
+            Order.side == ("buy" if contracts > 0 else "sell"),
+            Order.state.in_((
+                OrderState.SUBMITTING, OrderState.LIVE, OrderState.PARTIALLY_FILLED, OrderState.FILLED, OrderState.UNKNOWN,
+                OrderState.CANCELED,
+            )),
+            or_(Order.state != OrderState.CANCELED, Order.acc_fill_sz_contracts > 0),
+        )
+        .order_by(Order.id.desc())
+        .limit(1)
+    )  # fmt: skip
+
+
+def _locked(ctx: ExecutionContext, session: Session, inst_id: str, reason: LockReason, detail: str) -> None:
+    if locks.lock(session, ctx.account_id, inst_id, reason, detail):
+        notices.alert(session, ctx.account_id, reason.value, "WARN", detail, inst_id=inst_id)
