@@ -61,10 +61,10 @@ def frame_indicators(series: CandleSeries) -> FrameIndicators:
         values |= {"macd": _at(macd), "macd_signal": _at(signal), "macd_hist": _at(hist)}
         values["macd_hist_previous"] = _at(hist, 2)
     if bars >= STOCHRSI_BARS:
-        _, k = talib.STOCHRSI(close, 14, 14, 3, talib.MA_Type.SMA)
+        _, k = talib.STOCHRSI(close, 14, 14, 3)
         values |= {"stochrsi_k": _at(k), "stochrsi_d": _number(float(np.mean(k[-3:])))}
     if bars >= RANGE_BARS:
-        upper, middle, lower = talib.BBANDS(close, 20, 2.0, 2.0, talib.MA_Type.SMA)
+        upper, middle, lower = talib.BBANDS(close, 20, 2.0, 2.0)
         values |= {"bb_upper": _at(upper), "bb_middle": _at(middle), "bb_lower": _at(lower)}
         mean_volume = float(np.mean(volume[-RANGE_BARS:]))
         values["volume_ratio"] = _number(float(volume[-1]) / mean_volume) if mean_volume > 0 else None

@@ -1,0 +1,1 @@
+"""Analysts and what they need: rules, Claude, screening, research, prompts, costs, replay."""

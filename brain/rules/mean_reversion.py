@@ -1,0 +1,62 @@
+"""Mean reversion: in a range, back into the 15m Bollinger band after an exhausted close outside it."""
+
+from decimal import Decimal
+
+from brain.rules.signal import Condition, Direction, Frames, Signal, Waiting, first_failing, price_text
+from brain.rules.trend import sign_of
+from trading.decision import Invalidation
+from trading.playbook import StrategyRule
+
+NAME = "mean_reversion"
+
+
+def look(frames: Frames, direction: Direction, rule: StrategyRule) -> Signal | Waiting:
+    """A signal in `direction`, or what is missing. Raises NotReady and PlaybookError."""
+    sign = sign_of(direction)
+    band_name = "bb_lower" if direction == "long" else "bb_upper"
+    close, before = frames.value("15m", "close"), frames.value("15m", "previous_close")
+    band = frames.value("15m", band_name)
+    adx = frames.value("1H", "adx14")
+    now = frames.value("5m", "close")
+    rsi = frames.value("15m", "rsi14")
+    far = rule.parameter("rsi_far") if direction == "long" else 100 - rule.parameter("rsi_far")
+    most_adx, trend_adx = rule.parameter("adx_max"), rule.parameter("adx_trend")
+    side = "below" if direction == "long" else "above"
+    waiting = first_failing(
+        direction,
+        [
+            Condition(adx <= most_adx, f"1H ADX14 {adx:.0f} is too strong a trend to fade"),
+            Condition(
+                sign * (band - before) > 0,
+                f"waits for a 15m close {side} the Bollinger band at {price_text(band)}",
+            ),
+            Condition(
+                sign * (close - band) > 0,
+                f"waits for a 15m close back inside the Bollinger band at {price_text(band)}",
+            ),
+            Condition(sign * (far - rsi) > 0, f"15m RSI14 {rsi:.0f} is not exhausted ({far:.0f})"),
+        ],
+    )
+    if waiting:
+        return waiting
+    return Signal(
+        direction=direction,
+        strategy=NAME,
+        stop_distance=_stop(frames, rule, now),
+        confidence=Decimal(str(rule.parameter("confidence"))),
+        observations=(
+            f"15m closed back inside its Bollinger band at {price_text(band)} (RSI14 {rsi:.0f})",
+            f"1H ADX14 {adx:.0f}: no strong trend",
+        ),
+        risk_factors=("a range that breaks runs over its faders",),
+        invalidation=Invalidation(
+            indicator="adx14", timeframe="1H", comparison="above", level=Decimal(str(trend_adx))
+        ),
+    )
+
+
+def _stop(frames: Frames, rule: StrategyRule, price: float) -> float:
+    """A multiple of 15m ATR14 in USDT, kept between the playbook's bounds."""
+    distance = rule.parameter("stop_atr") * frames.value("15m", "atr14")
+    low, high = rule.parameter("stop_min_pct"), rule.parameter("stop_max_pct")
+    return min(max(distance, price * low / 100), price * high / 100)

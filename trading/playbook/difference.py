@@ -1,0 +1,45 @@
+"""What changed between two versions of the playbook."""
+
+import json
+from collections.abc import Iterator
+
+from pydantic import BaseModel, ConfigDict, JsonValue
+
+from trading.playbook.content import Playbook
+
+
+class Change(BaseModel):
+    """One difference: where (dotted path), what was there and what is there now; None where there was nothing."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    path: str
+    before: JsonValue
+    after: JsonValue
+
+
+def diff(old: Playbook, new: Playbook) -> tuple[Change, ...]:
+    """What changed from `old` to `new`, by path, in path order."""
+    before, after = dict(_leaves(_json(old))), dict(_leaves(_json(new)))
+    paths = sorted(before.keys() | after.keys())
+    return tuple(
+        Change(path=path, before=before.get(path), after=after.get(path))
+        for path in paths
+        if before.get(path) != after.get(path)
+    )
+
+
+def _json(playbook: Playbook) -> JsonValue:
+    value: JsonValue = json.loads(playbook.model_dump_json())
+    return value
+
+
+def _leaves(value: JsonValue, path: str = "") -> Iterator[tuple[str, JsonValue]]:
+    """Every leaf with its dotted path. Lists are leaves by position, so a moved lesson shows as changed."""
+    if isinstance(value, dict) and value:
+        for key, item in value.items():
+            yield from _leaves(item, f"{path}.{key}" if path else key)
+    elif isinstance(value, list) and value and any(isinstance(item, dict) for item in value):
+        for index, item in enumerate(value):
+            yield from _leaves(item, f"{path}.{index}")
+    else:
+        yield path, value
