@@ -18,9 +18,7 @@ def build_analyst(settings: AnySettings, sessions: SessionFactory, clock: Clock,
     return OpusAnalyst.from_settings(settings, sessions, clock, account_id)
 
 
-def build_screener(
-    settings: AnySettings, sessions: SessionFactory, clock: Clock, account_id: int
-) -> Screener | None:
+def build_screener(settings: AnySettings, sessions: SessionFactory, clock: Clock, account_id: int) -> Screener | None:
     """Haiku, or None when the rules decide: they cost nothing to ask."""
     if settings.analyst_in_use == "rules":
         return None

@@ -92,9 +92,7 @@ class Ledger:
         with self._sessions.begin() as session:
             self._check(session, worst_case_usd)
             session.execute(
-                update(LlmCall)
-                .where(LlmCall.id == call_id)
-                .values(reserved_usd=LlmCall.reserved_usd + worst_case_usd)
+                update(LlmCall).where(LlmCall.id == call_id).values(reserved_usd=LlmCall.reserved_usd + worst_case_usd)
             )
 
     def settle(self, call_id: int, settlement: Settlement) -> None:

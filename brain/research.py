@@ -62,7 +62,9 @@ def trigger(
     if requested:
         return ResearchRequest(requested, "requested", cycle_id)
     if news:
-        question = f"What does the market expect of the {news} release due within 30 minutes, and what would it mean for {coin}?"
+        question = (
+            f"What does the market expect of the {news} release due within 30 minutes? What would it do to {coin}?"
+        )
         return ResearchRequest(question, "news window", cycle_id)
     change = market.change_1h_pct
     if change is not None and abs(change) >= STRONG_HOUR_PCT:

@@ -15,6 +15,4 @@ class RulesAnalyst:
         """The rules' decision; its reasoning is the reason."""
         started = monotonic()
         decision = decide(request.market, request.account, request.playbook, request.history)
-        return DecisionResult(
-            decision, "decided", decision.reasoning, latency_ms=round((monotonic() - started) * 1000)
-        )
+        return DecisionResult(decision, "decided", decision.reasoning, latency_ms=round((monotonic() - started) * 1000))

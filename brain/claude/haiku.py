@@ -1,0 +1,105 @@
+"""Haiku screens: is this candle worth a decision by Opus? Fail-open: whatever goes wrong, the signal passes.
+
+The bypasses of `brain.screening` come first and cost nothing.
+"""
+
+from decimal import Decimal
+from typing import Any
+
+import structlog
+from pydantic import BaseModel, ConfigDict, Field
+
+from brain.calls import Calls, CallSpec, ModelCalls, Provider
+from brain.claude.answer import understand
+from brain.claude.client import AnthropicProvider
+from brain.ledger import Ledger
+from brain.prompts import load
+from brain.prompts.market import render_market
+from brain.screening import ScreenRequest, ScreenResult, bypass
+from brain.wire import storable
+from models.session import SessionFactory
+from settings import Settings
+from trading.clock import Clock
+from trading.snapshot import MarketSnapshot
+
+logger = structlog.get_logger()
+VERSION = f"{load('screen_system').version}+{load('screen_user').version}"
+MAX_TOKENS = 1000
+
+SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "properties": {
+        "signal": {"type": "boolean"},
+        "confidence": {"type": "number", "description": "0 to 1"},
+        "reason": {"type": "string"},
+    },
+    "required": ["signal", "confidence", "reason"],
+    "additionalProperties": False,
+}
+
+
+class _Screening(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    signal: bool
+    confidence: float = Field(ge=0, le=1)
+    reason: str
+
+
+class HaikuScreener:
+    """The screener of the `claude` analyst."""
+
+    def __init__(self, settings: Settings, provider: Provider, calls: Calls) -> None:
+        self._settings = settings
+        self._provider = provider
+        self._calls = calls
+
+    @classmethod
+    def from_settings(
+        cls, settings: Settings, sessions: SessionFactory, clock: Clock, account_id: int
+    ) -> "HaikuScreener":
+        """Talking to the real API. Raises ValueError without a key."""
+        if settings.anthropic_api_key is None:
+            raise ValueError("ANTHROPIC_API_KEY is required by the claude analyst")
+        provider = AnthropicProvider(settings.anthropic_api_key, settings.anthropic_base_url)
+        return cls(settings, provider, ModelCalls(Ledger(sessions, clock, account_id, settings.llm_daily_budget_usd)))
+
+    def screen(self, request: ScreenRequest) -> ScreenResult:
+        """Pass or not."""
+        why = bypass(request.market, request.account)
+        if why is not None:
+            return ScreenResult("none", passed=True, reason=f"not screened: {why}", bypass=why)
+        reply = self._calls.call(
+            self._provider,
+            CallSpec(
+                purpose="screen", cycle_id=request.cycle_id, prompt_version=VERSION,
+                request=self.body(request.market), max_output_tokens=MAX_TOKENS,
+                budget_s=self._settings.haiku_budget_s,
+            ),
+            lambda body: understand(body, _Screening.model_validate),
+        )  # fmt: skip
+        answer = reply.value
+        if answer is None:
+            logger.warning("screener_failed_open", cycle_id=request.cycle_id, outcome=reply.outcome)
+            reason = f"passed because haiku did not answer: {reply.outcome}: {reply.reason}"
+            return ScreenResult(
+                "haiku", passed=True, reason=reason, fail_open=True, llm_call_id=reply.call_id,
+                latency_ms=reply.latency_ms,
+            )  # fmt: skip
+        return ScreenResult(
+            "haiku", passed=answer.signal, reason=answer.reason, confidence=Decimal(repr(answer.confidence)),
+            llm_call_id=reply.call_id, latency_ms=reply.latency_ms,
+        )  # fmt: skip
+
+    def body(self, market: MarketSnapshot) -> dict[str, Any]:
+        """The request as sent and stored. Too short for the API's cache, so nothing in it is marked."""
+        text = load("screen_user").fill(market=render_market(market), inst_id=market.inst_id)
+        body: dict[str, Any] = storable(
+            {
+                "model": self._settings.haiku_model,
+                "max_tokens": MAX_TOKENS,
+                "system": load("screen_system").text,
+                "messages": [{"role": "user", "content": text}],
+                "output_config": {"format": {"type": "json_schema", "schema": SCHEMA}},
+            }
+        )
+        return body
