@@ -6,7 +6,7 @@ from sqlalchemy import select
 from sqlalchemy.exc import OperationalError, ProgrammingError
 from sqlalchemy.orm import Session
 
-from exchange.client import OkxExchange, build_exchange
+from exchange.client import OkxExchange
 from exchange.clock import build_clock
 from models import Account
 from models.session import SessionFactory, build_engine, build_sessions
@@ -33,7 +33,7 @@ class Connection:
 
     @property
     def exchange(self) -> OkxExchange:
-        return build_exchange(self.settings)
+        return OkxExchange.from_settings(self.settings)
 
 
 def connect(settings: AnySettings | None = None) -> Connection:

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from cli.connection import Connection, connect
-from exchange.client import build_exchange
+from exchange.client import OkxExchange
 from exchange.errors import CredentialsMissing
 from execution import control
 from execution.context import ExecutionContext
@@ -54,11 +54,11 @@ def flatten(
 
 def _context(connection: Connection, *, needs_exchange: bool = False) -> ExecutionContext:
     try:
-        exchange = build_exchange(connection.settings)
+        exchange = OkxExchange.from_settings(connection.settings)
     except CredentialsMissing as error:
         if needs_exchange:
             raise OperatorError(str(error)) from None
-        exchange = build_exchange(connection.settings, public_only=True)
+        exchange = OkxExchange.from_settings(connection.settings, public_only=True)
     return ExecutionContext(
         sessions=connection.sessions,
         exchange=exchange,

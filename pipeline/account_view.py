@@ -114,7 +114,7 @@ def history(ctx: PipelineContext, session: Session, market_now: datetime) -> His
         consecutive_losses=state.consecutive_losses,
         cooldown_until=state.cooldown_until,
         entries_last_hour=entries,
-        last_exit_at={inst_id: at for inst_id, at in exits},
+        last_exit_at={inst_id: at for inst_id, at in exits if at is not None},
         model_spend_today_usd=spent_today(session, account_id, ctx.execution.clock.wall_now()),
         model_budget_usd=ctx.settings.llm_daily_budget_usd,
     )

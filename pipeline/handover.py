@@ -9,7 +9,7 @@ from execution.context import ExecutionContext
 
 def order_was_handled(ctx: ExecutionContext, order_id: int) -> None:
     """Move the order's cycle from `execute` to `confirm` and ask for the confirmation. Safe to repeat."""
-    with ctx.sessions.begin() as session:
+    with outbox.transaction(ctx) as session:
         cycle_id = session.scalar(select(Order.cycle_id).where(Order.id == order_id))
         if cycle_id is None:
             return
@@ -19,9 +19,5 @@ def order_was_handled(ctx: ExecutionContext, order_id: int) -> None:
             .values(stage="confirm")
             .returning(DecisionCycle.id)
         ).scalar_one_or_none()
-        if moved is None:
-            return
-        message = outbox.post(session, "account.confirm", "account", [cycle_id])
-        session.flush()
-        message_id = message.id
-    outbox.relay(ctx, [message_id])
+        if moved is not None:
+            outbox.post(session, "account.confirm", "account", [cycle_id])

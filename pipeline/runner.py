@@ -43,12 +43,10 @@ def advance(ctx: PipelineContext, cycle_id: int, queue: str) -> str:
         with structlog.contextvars.bound_contextvars(cycle_id=cycle.id, inst_id=cycle.inst_id):
             answer, started = _run(ctx, cycle)
             try:
-                cycle, messages = _commit(ctx, cycle, answer, started, queue)
+                cycle = _commit(ctx, cycle, answer, started, queue)
             except StaleClaim:
                 logger.warning("claim_lost", stage=cycle.stage)
                 return "not_ours"
-        if messages:
-            outbox.relay(ctx.execution, messages)
         if cycle.claim_token is None:
             return cycle.stage
 
@@ -72,7 +70,7 @@ def _run(ctx: PipelineContext, cycle: DecisionCycle) -> tuple[Next, datetime]:
 
 def _commit(
     ctx: PipelineContext, cycle: DecisionCycle, answer: Next, started: datetime, queue: str
-) -> tuple[DecisionCycle, list[int]]:
+) -> DecisionCycle:
     """Store the answer under the claim; keep the claim for a next stage on the same queue, else hand over."""
     now = ctx.execution.clock.wall_now()
     assert cycle.claim_token is not None
@@ -81,7 +79,6 @@ def _commit(
         row = claims.settle(session, cycle.id, token, {"lease_until": now + timedelta(seconds=10)})
         if answer.write is not None:
             answer = replace(answer.write(session, row) or answer, write=None)
-        messages = []
         same_stage = answer.stage == stage
         goes_on = not same_stage and answer.delay_s == 0 and answer.stage != "done"
         next_queue = queue_of(answer.stage, ctx.analyst.name) if answer.stage != "done" else ""
@@ -107,9 +104,7 @@ def _commit(
         flag_modified(row, "stage_log")
         if not keep and answer.stage not in ("done", "execute"):
             # `execute` is left by the trade worker, not by a message of ours.
-            message = outbox.post(session, QUEUE_TASKS[next_queue], next_queue, [row.id], not_before=row.not_before)
-            session.flush()
-            messages.append(message.id)
-        session.flush()
+            outbox.post(session, QUEUE_TASKS[next_queue], next_queue, [row.id], not_before=row.not_before)
+            outbox.relay_after_commit(ctx.execution, session)
     logger.info("state_transition", stage=stage, next=answer.stage, outcome=answer.outcome, reason=answer.reason)
-    return row, messages
+    return row

@@ -8,7 +8,7 @@ import structlog
 
 import celeryconfig
 from brain.build import build_analyst, build_researcher, build_screener
-from exchange.client import build_exchange
+from exchange.client import OkxExchange
 from exchange.clock import build_clock
 from exchange.errors import ReadFailed
 from exchange.market_cache import MarketCache
@@ -23,7 +23,7 @@ from trading.gate.limits import limits_from
 logger = structlog.get_logger()
 
 
-def sender() -> Callable[..., None]:
+def sender() -> Callable[[str, str, list[object]], bool]:
     """Publishes a task message by name, once; a failure is logged and left to the sweep."""
     from kombu.exceptions import OperationalError
 
@@ -55,7 +55,7 @@ def execution_context() -> ExecutionContext:
         max_overflow=settings.db_max_overflow,
     )
     sessions = build_sessions(engine)
-    exchange = build_exchange(settings)
+    exchange = OkxExchange.from_settings(settings)
     binding = read_binding(sessions)
     return ExecutionContext(
         sessions=sessions,

@@ -15,7 +15,7 @@ from celery.exceptions import Ignore
 logger = structlog.get_logger()
 
 
-class LoggedTask(Task):  # type: ignore[misc]
+class LoggedTask(Task):
     """Binds the task to every log line it causes and reports failures once."""
 
     abstract = True

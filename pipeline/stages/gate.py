@@ -30,7 +30,8 @@ def gate(ctx: PipelineContext, cycle: DecisionCycle) -> Next:
     decision = Decision.model_validate(cycle.decision)
     if decision.action is Action.HOLD:
         return Next("journal", reason=decision.reasoning)
-    if cycle.snapshot is None or cycle.decided_at is None:
+    decided_at = cycle.decided_at
+    if cycle.snapshot is None or decided_at is None:
         return Next("journal", reason="hold: the decision has no snapshot to judge it by")
     seen = MarketSnapshot.model_validate(cycle.snapshot["market"])
     reading: AccountReading | None = None
@@ -47,7 +48,7 @@ def gate(ctx: PipelineContext, cycle: DecisionCycle) -> Next:
     market_now = ctx.execution.clock.market_now()
 
     def write(session: Session, row: DecisionCycle) -> Next:
-        return _decide(ctx, session, row, decision, seen, live, reading, market_now)
+        return _decide(ctx, session, row, decision, decided_at, seen, live, reading, market_now)
 
     return Next("execute", write=write)
 
@@ -57,6 +58,7 @@ def _decide(
     session: Session,
     cycle: DecisionCycle,
     decision: Decision,
+    decided_at: datetime,
     seen: MarketSnapshot,
     live: MarketSnapshot,
     reading: AccountReading | None,
@@ -66,7 +68,7 @@ def _decide(
     intents.account_lock(session, account_id)
     given = GateInput(
         decision=decision,
-        decided_at=cycle.decided_at,
+        decided_at=decided_at,
         now=ctx.execution.clock.wall_now(),
         market_now=market_now,
         market=seen,

@@ -1,0 +1,89 @@
+"""Learning from closed trades: a review of each, and a deep reflection every 20 closes or 6 market hours.
+
+Once a window, however many triggers: the window's name is unique in `reflections`. Statistics are computed in code.
+Without a model nothing rewrites the playbook: the reflection then records the statistics and says so.
+"""
+
+from datetime import timedelta
+from typing import Any
+
+import structlog
+from sqlalchemy import func, select
+from sqlalchemy.dialects.postgresql import insert
+
+from models import Reflection, Trade
+from pipeline.context import PipelineContext
+from pipeline.playbook_view import active_playbook
+from trading.clock import slot_close
+from trading.statistics import ClosedTrade, summary
+
+logger = structlog.get_logger()
+EVERY_TRADES = 20
+EVERY_HOURS = 6
+
+
+def review_trade(ctx: PipelineContext, trade_id: int) -> bool:
+    """Record what a closed trade planned and what came of it; False when it was reviewed before or is not closed."""
+    execution = ctx.execution
+    with execution.sessions.begin() as session:
+        trade = session.get(Trade, trade_id)
+        if trade is None or trade.closed_market_at is None:
+            return False
+        held = trade.closed_market_at - trade.opened_market_at
+        facts = {
+            "net_pnl": str(trade.net_pnl),
+            "r_multiple": None if trade.r_multiple is None else str(trade.r_multiple),
+            "fees": str(trade.fees),
+            "funding": str(trade.funding),
+            "held_minutes": round(held.total_seconds() / 60, 1),
+            "exit_reason": trade.exit_reason,
+        }
+        text = (
+            f"{trade.side} {trade.inst_id} by {trade.strategy or 'unknown strategy'}: out by {trade.exit_reason} after "
+            f"{facts['held_minutes']} min, net {trade.net_pnl:+.2f} USDT"
+        )
+        values = {"kind": "trade", "trade_id": trade_id, "statistics": facts, "text": text, "reason": "trade closed"}
+        return session.scalar(_once(execution.account_id, f"trade:{trade_id}", values)) is not None
+
+
+def reflect_if_due(ctx: PipelineContext) -> bool:
+    """Reflect when 20 trades have closed since the last one, or six hours of market time with at least one close."""
+    execution = ctx.execution
+    market_now = execution.clock.market_now()
+    with execution.sessions.begin() as session:
+        account = Trade.account_id == execution.account_id
+        closed = session.scalar(select(func.count()).select_from(Trade).where(account, Trade.closed_market_at.is_not(None)))
+        if not closed:
+            return False
+        windows = [f"deep:hours:{slot_close(market_now, EVERY_HOURS * 3600):%Y-%m-%dT%H:%MZ}"]
+        if closed >= EVERY_TRADES:
+            windows.insert(0, f"deep:trades:{closed // EVERY_TRADES * EVERY_TRADES}")
+        since = slot_close(market_now, EVERY_HOURS * 3600) - timedelta(hours=EVERY_HOURS)
+        rows = session.scalars(select(Trade).where(account, Trade.closed_market_at.is_not(None))).all()
+        if len(windows) == 1 and not any(t.closed_market_at and t.closed_market_at >= since for t in rows):
+            return False
+        version, _ = active_playbook(session, execution.account_id)
+        values = {
+            "kind": "deep",
+            "statistics": summary([_closed(row) for row in rows]),
+            "text": f"{closed} closed trades",
+            "reason": "statistics recorded; the rules analyst does not rewrite the playbook",
+            "playbook_version": version,
+        }
+        done = [w for w in windows if session.scalar(_once(execution.account_id, w, values)) is not None]
+    if done:
+        logger.info("deep_reflection_complete", windows=done, trades=closed, playbook_version=version)
+    return bool(done)
+
+
+def _once(account_id: int, window: str, values: dict[str, Any]) -> Any:
+    return (
+        insert(Reflection)
+        .values(account_id=account_id, window=window, outcome="no_change", **values)
+        .on_conflict_do_nothing()
+        .returning(Reflection.id)
+    )
+
+
+def _closed(trade: Trade) -> ClosedTrade:
+    raise NotImplementedError
