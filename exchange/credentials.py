@@ -32,9 +32,7 @@ def load_paper_credentials(path: Path) -> Credentials:
         content = json.loads(path.read_text())
         return Credentials(content["api_key"], content["secret_key"], content["passphrase"])
     except FileNotFoundError:
-        raise CredentialsMissing(
-            f"{path}: no key file of a paper account; start the paper exchange first"
-        ) from None
+        raise CredentialsMissing(f"{path}: no key file of a paper account; start the paper exchange first") from None
     except (OSError, ValueError, KeyError, TypeError) as error:
         # The chained error may quote the file's content: only its type is told.
         raise CredentialsMissing(f"{path}: not a readable key file ({type(error).__name__})") from None

@@ -124,9 +124,7 @@ class MarketCache:
         """Wall seconds since each channel last spoke, `now` being wall time. A silent channel is absent."""
         seen: Any = self._redis.hgetall(keys.seen(inst_id))
         at = to_ms(now)
-        return {
-            channel.decode(): max(0.0, (at - int(value.split()[0])) / 1000) for channel, value in seen.items()
-        }
+        return {channel.decode(): max(0.0, (at - int(value.split()[0])) / 1000) for channel, value in seen.items()}
 
 
 def _raw(response: Any, **_: Any) -> Any:
@@ -164,9 +162,7 @@ def _tail(series: CandleSeries, count: int) -> CandleSeries:
 
 
 def _candle(inst_id: str, bar: str, entry: Any) -> Candle:
-    open_, high, low, close, contracts, coins, quote = (
-        Decimal(part.decode()) for part in entry[1][1].split()
-    )
+    open_, high, low, close, contracts, coins, quote = (Decimal(part.decode()) for part in entry[1][1].split())
     return Candle(inst_id, bar, from_ms(_ts(entry)), open_, high, low, close, contracts, coins, quote, True)
 
 
@@ -177,6 +173,5 @@ def _decimal(fields: Mapping[bytes, bytes], name: bytes) -> Decimal | None:
 
 def _levels(written: bytes) -> tuple[BookLevel, ...]:
     return tuple(
-        BookLevel(Decimal(px), Decimal(sz))
-        for px, _, sz in (pair.partition(":") for pair in written.decode().split())
+        BookLevel(Decimal(px), Decimal(sz)) for px, _, sz in (pair.partition(":") for pair in written.decode().split())
     )

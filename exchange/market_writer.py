@@ -76,9 +76,7 @@ class MarketWriter:
 
     def form(self, candle: Candle, received_ms: int | None = None) -> None:
         """The bar that is still forming."""
-        self._hash(
-            keys.forming(candle.inst_id, candle.bar), candle, "candle", {"ohlcv": _ohlcv(candle)}, received_ms
-        )
+        self._hash(keys.forming(candle.inst_id, candle.bar), candle, "candle", {"ohlcv": _ohlcv(candle)}, received_ms)
 
     def ticker(self, ticker: Ticker, received_ms: int | None = None) -> None:
         values = {"last": str(ticker.last), "bid": _text(ticker.bid), "ask": _text(ticker.ask)}
@@ -114,9 +112,7 @@ class MarketWriter:
         self._seen(pipe, spoken.inst_id, channel, at, received_ms)
         pipe.execute()
 
-    def _seen(
-        self, pipe: Pipeline, inst_id: str, channel: str, at: datetime, received_ms: int | None
-    ) -> None:
+    def _seen(self, pipe: Pipeline, inst_id: str, channel: str, at: datetime, received_ms: int | None) -> None:
         pipe.hset(keys.seen(inst_id), channel, f"{received_ms or wall_ms()} {to_ms(at)}")
 
 

@@ -112,9 +112,7 @@ class Mutations:
             subject=algo_id,
         )
 
-    def close_position(
-        self, inst_id: str, mgn_mode: str, cl_ord_id: str, auto_cancel: bool = True
-    ) -> Outcome:
+    def close_position(self, inst_id: str, mgn_mode: str, cl_ord_id: str, auto_cancel: bool = True) -> Outcome:
         """Close the whole position at market; `auto_cancel` also cancels closing orders in its way."""
         return self._send(
             "close_position",
@@ -131,9 +129,7 @@ class Mutations:
 
     def set_position_mode(self, mode: str) -> Outcome:
         """`net_mode` or `long_short_mode`."""
-        return self._send(
-            "set_position_mode", lambda: self._okx.account.set_position_mode(mode), subject=mode
-        )
+        return self._send("set_position_mode", lambda: self._okx.account.set_position_mode(mode), subject=mode)
 
     def _send(
         self,

@@ -128,6 +128,4 @@ def limit_prices(row: Row) -> LimitPrices:
 
 def fee_rates(row: Row) -> FeeRates:
     """OKX writes what you pay as negative; USDT swaps carry it in `makerU`, `takerU`."""
-    return FeeRates(
-        -required_decimal(row, "makerU", "fee rate"), -required_decimal(row, "takerU", "fee rate")
-    )
+    return FeeRates(-required_decimal(row, "makerU", "fee rate"), -required_decimal(row, "takerU", "fee rate"))

@@ -43,9 +43,7 @@ def order(row: Row) -> OrderReport:
         category=text(row, "category"),
         created_at=required_time(row, "cTime", what),
         updated_at=required_time(row, "uTime", what),
-        attached_fail_codes=tuple(
-            code for item in attached if (code := text(item, "failCode")) not in ("", "0")
-        ),
+        attached_fail_codes=tuple(code for item in attached if (code := text(item, "failCode")) not in ("", "0")),
     )
 
 

@@ -55,22 +55,16 @@ class Reads:
             raise ReadFailed(f"instruments: the exchange does not list {', '.join(missing)}", "51001")
         return {inst_id: parse_market.instrument(by_id[inst_id]) for inst_id in wanted}
 
-    def candles(
-        self, inst_id: str, bar: str, limit: int = 100, after: datetime | None = None
-    ) -> list[Candle]:
+    def candles(self, inst_id: str, bar: str, limit: int = 100, after: datetime | None = None) -> list[Candle]:
         """Up to 300 candles, newest first, the forming one included; with `after` only older ones."""
         return self._candles(self._okx.market.get_candlesticks, inst_id, bar, limit, after)
 
-    def history_candles(
-        self, inst_id: str, bar: str, limit: int = 100, after: datetime | None = None
-    ) -> list[Candle]:
+    def history_candles(self, inst_id: str, bar: str, limit: int = 100, after: datetime | None = None) -> list[Candle]:
         """Like `candles`, confirmed only, beyond the latest 1440 bars too."""
         return self._candles(self._okx.market.get_history_candlesticks, inst_id, bar, limit, after)
 
     def ticker(self, inst_id: str) -> Ticker:
-        return parse_market.ticker(
-            self._one(f"ticker {inst_id}", partial(self._okx.market.get_ticker, inst_id))
-        )
+        return parse_market.ticker(self._one(f"ticker {inst_id}", partial(self._okx.market.get_ticker, inst_id)))
 
     def book(self, inst_id: str, levels: int = 5) -> Book:
         call = partial(self._okx.market.get_orderbook, inst_id, str(levels))
@@ -132,9 +126,7 @@ class Reads:
 
     def order(self, inst_id: str, cl_ord_id: str) -> OrderReport | None:
         """By our id. None only when OKX says it does not exist."""
-        return self._order(
-            f"order {cl_ord_id}", partial(self._okx.trade.get_order, inst_id, clOrdId=cl_ord_id)
-        )
+        return self._order(f"order {cl_ord_id}", partial(self._okx.trade.get_order, inst_id, clOrdId=cl_ord_id))
 
     def order_by_id(self, inst_id: str, ord_id: str) -> OrderReport | None:
         """By OKX's id. None only when OKX says it does not exist."""
@@ -178,24 +170,25 @@ class Reads:
         )
         return [parse_orders.fill(row) for row in rows]
 
+    def last_fill(self, inst_id: str | None = None) -> FillReport | None:
+        """The newest fill, None when there is none in three days."""
+        rows = read("last fill", lambda: self._okx.trade.get_fills(SWAP, instId=inst_id or "", limit="1")).data
+        return parse_orders.fill(rows[0]) if rows else None
+
     # Algo orders: conditional and oco.
 
     def algos_pending(self) -> list[AlgoReport]:
         """All live stops and targets that are algo orders."""
         rows = all_rows(
             "algos pending",
-            lambda after: self._okx.trade.order_algos_list(
-                ALGO_TYPES, instType=SWAP, after=after, limit=str(PAGE)
-            ),
+            lambda after: self._okx.trade.order_algos_list(ALGO_TYPES, instType=SWAP, after=after, limit=str(PAGE)),
             "algoId",
         )
         return [parse_orders.algo(row) for row in rows]
 
     def algo(self, algo_cl_ord_id: str) -> AlgoReport | None:
         """By our id. None only when OKX says it does not exist."""
-        return self._algo(
-            algo_cl_ord_id, partial(self._okx.trade.get_algo_order_details, algoClOrdId=algo_cl_ord_id)
-        )
+        return self._algo(algo_cl_ord_id, partial(self._okx.trade.get_algo_order_details, algoClOrdId=algo_cl_ord_id))
 
     def algo_by_id(self, algo_id: str) -> AlgoReport | None:
         """By OKX's id. None only when OKX says it does not exist."""
@@ -213,9 +206,7 @@ class Reads:
                     "algoId",
                     until=_before(since, "cTime"),
                 )
-        return sorted(
-            (parse_orders.algo(row) for row in found), key=lambda report: report.created_at, reverse=True
-        )
+        return sorted((parse_orders.algo(row) for row in found), key=lambda report: report.created_at, reverse=True)
 
     def _one(self, what: str, call: Call) -> Row:
         rows = read(what, call).data
@@ -227,9 +218,7 @@ class Reads:
         self, method: Callable[..., Envelope], inst_id: str, bar: str, limit: int, after: datetime | None
     ) -> list[Candle]:
         cursor = str(to_ms(after)) if after else ""
-        rows = read(
-            f"candles {inst_id} {bar}", lambda: method(inst_id, after=cursor, bar=bar, limit=str(limit))
-        ).data
+        rows = read(f"candles {inst_id} {bar}", lambda: method(inst_id, after=cursor, bar=bar, limit=str(limit))).data
         return [parse_market.candle(inst_id, bar, row) for row in rows]
 
     def _order(self, what: str, call: Call) -> OrderReport | None:

@@ -18,11 +18,7 @@ def build_redis(url: str, *, idempotent: bool = False) -> Redis:
 
     `idempotent`: commands may be repeated three times.
     """
-    backoff = (
-        Retry(ExponentialWithJitterBackoff(base=0.05, cap=1.0), RETRIES)
-        if idempotent
-        else Retry(NoBackoff(), 0)
-    )
+    backoff = Retry(ExponentialWithJitterBackoff(base=0.05, cap=1.0), RETRIES) if idempotent else Retry(NoBackoff(), 0)
     return Redis.from_url(
         url,
         socket_timeout=SOCKET_TIMEOUT_S,

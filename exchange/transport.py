@@ -145,9 +145,7 @@ class _Public(_Bounded, PublicAPI):  # type: ignore[misc]
 class OkxTransport:
     """python-okx's four API classes over one connection pool. `flag`: "0" live, "1" demo. Thread-safe."""
 
-    def __init__(
-        self, credentials: Credentials | None, base_url: str, *, flag: str, timeout_s: float
-    ) -> None:
+    def __init__(self, credentials: Credentials | None, base_url: str, *, flag: str, timeout_s: float) -> None:
         self._http = DeadlineTransport()
         common = (credentials, base_url.rstrip("/"), flag, timeout_s, self._http)
         self.trade = _Trade(*common)

@@ -238,9 +238,7 @@ class OkxSocket:
         if event == "notice" and code == UPGRADE_NOTICE:
             raise _Reconnect("service upgrade announced", now=True)
         if event in ("error", "channel-conn-count-error"):
-            logger.error(
-                "socket_refused", socket=self.name, code=code, message=str(message.get("msg", ""))[:200]
-            )
+            logger.error("socket_refused", socket=self.name, code=code, message=str(message.get("msg", ""))[:200])
             raise _Reconnect(f"{event} {code}")
 
     def _send(self, message: dict[str, Any]) -> None:

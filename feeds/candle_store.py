@@ -56,9 +56,7 @@ class CandleStore:
         """Queue a funding rate if it differs from the last one seen for its settlement."""
         key = (funding.inst_id, funding.next_at)
         if self._funding.get(key) != funding.rate:
-            self._funding = {k: v for k, v in self._funding.items() if k[0] != funding.inst_id} | {
-                key: funding.rate
-            }
+            self._funding = {k: v for k, v in self._funding.items() if k[0] != funding.inst_id} | {key: funding.rate}
             self._offer(funding)
 
     def stop(self) -> None:

@@ -17,6 +17,7 @@ from redis.exceptions import RedisError
 from exchange import parse_market
 from exchange.client import OkxExchange
 from exchange.errors import ReadFailed
+from exchange.fields import Row
 from exchange.market_writer import MarketWriter
 from exchange.redis_client import build_redis
 from exchange.websocket import Arg, OkxSocket, Push
@@ -126,9 +127,7 @@ class MarketFeed:
     def _backfilled(self) -> None:
         if not self._ready.is_set():
             self._ready.set()
-            logger.info(
-                "indicator_server_started", instruments=list(self._settings.instruments), bars=self._bars
-            )
+            logger.info("indicator_server_started", instruments=list(self._settings.instruments), bars=self._bars)
             announce_ready()
 
     def _candle_push(self, push: Push) -> None:
@@ -181,7 +180,7 @@ class MarketFeed:
         except RedisError as error:
             self._write_failed(error)
 
-    def _quote(self, push: Push, row: parse_market.Row) -> None:
+    def _quote(self, push: Push, row: Row) -> None:
         at = push.received_ms
         match push.channel:
             case "tickers":

@@ -16,6 +16,7 @@ import structlog
 from sqlalchemy.exc import OperationalError
 
 from exchange.errors import CredentialsMissing, ReadFailed
+from execution.errors import Refused
 from runtime.logs import configure
 from settings import AnySettings, SettingsError, load_settings
 
@@ -73,7 +74,7 @@ def run(service: str, build: Callable[[AnySettings], Feed]) -> int:
         settings = load_settings()
         configure(service, settings.log_level, settings.log_format)
         feed = build(settings)
-    except (SettingsError, CredentialsMissing, ReadFailed, LookupError) as trouble:
+    except (SettingsError, CredentialsMissing, ReadFailed, Refused) as trouble:
         logger.error("start_refused", reason=str(trouble))
         return 2
     except OperationalError as trouble:

@@ -25,9 +25,7 @@ def bars_closing_at(slot: datetime, bars: tuple[str, ...]) -> set[str]:
 class SlotGate:
     """Calls `open_slot(inst_id, slot)` once a slot is complete. Thread-safe."""
 
-    def __init__(
-        self, decision_bar: str, bars: tuple[str, ...], open_slot: Callable[[str, datetime], None]
-    ) -> None:
+    def __init__(self, decision_bar: str, bars: tuple[str, ...], open_slot: Callable[[str, datetime], None]) -> None:
         self._decision_bar = decision_bar
         self._bars = bars
         self._open = open_slot
@@ -61,7 +59,5 @@ class SlotGate:
             if last is not None and at <= last:
                 return
             self._opened[inst_id] = at
-            self._written = {
-                key: bars for key, bars in self._written.items() if key[0] != inst_id or key[1] > at
-            }
+            self._written = {key: bars for key, bars in self._written.items() if key[0] != inst_id or key[1] > at}
         self._open(inst_id, at)

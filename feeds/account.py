@@ -1,0 +1,118 @@
+"""`python -m feeds.account`: the account feed. Orders, positions, balance and algo orders into the mirror
+tables.
+
+After every connect a reconcile is asked for, because nobody knows what happened in between. The control
+stream is read here too: this process has what a halt needs and nothing that could hold it up.
+"""
+
+import sys
+import threading
+
+import structlog
+
+from exchange.client import OkxExchange
+from exchange.clock import build_clock
+from exchange.credentials import load_credentials
+from exchange.redis_client import build_redis
+from exchange.websocket import Arg, OkxSocket
+from execution.binding import read_binding
+from execution.context import ExecutionContext
+from feeds.control import ControlStream
+from feeds.dispatch import Dispatcher
+from feeds.ingestion import Ingestion
+from feeds.service import announce_ready, broker_url, database_url, redis_url, run
+from models.session import build_engine, build_sessions
+from settings import AnySettings
+
+logger = structlog.get_logger()
+
+SERVICE = "account-feed"
+PRIVATE: list[Arg] = [
+    {"channel": "orders", "instType": "SWAP"},
+    {"channel": "positions", "instType": "SWAP"},
+    {"channel": "account"},
+]
+BUSINESS: list[Arg] = [{"channel": "orders-algo", "instType": "SWAP"}]
+
+
+class AccountFeed:
+    """Two private sockets, the ingestion thread and the control stream."""
+
+    def __init__(self, settings: AnySettings, ctx: ExecutionContext, dispatcher: Dispatcher, control: ControlStream):
+        self._dispatcher = dispatcher
+        self._control = control
+        self._ingestion = Ingestion(ctx, dispatcher.send)
+        self._connected: set[str] = set()
+        self._lock = threading.Lock()
+        credentials, base = load_credentials(settings), settings.okx_ws_url.rstrip("/") + "/ws/v5"
+        self._sockets = [
+            OkxSocket(
+                name,
+                f"{base}/{name}",
+                args,
+                on_message=self._ingestion.push,
+                on_connected=lambda again, name=name: self._on_connected(name, again),  # type: ignore[misc]
+                credentials=credentials,
+            )
+            for name, args in (("private", PRIVATE), ("business", BUSINESS))
+        ]
+
+    def start(self) -> None:
+        """Begin."""
+        self._ingestion.start()
+        self._control.start()
+        self._dispatcher.warm()
+        for socket in self._sockets:
+            socket.start()
+
+    def healthy(self) -> bool:
+        """Whether every thread works."""
+        return self._ingestion.alive and self._control.alive and all(socket.alive for socket in self._sockets)
+
+    def stop(self) -> None:
+        """Sockets first; then what is queued is ingested."""
+        for socket in self._sockets:
+            socket.stop()
+        self._control.stop()
+        self._ingestion.stop()
+        self._dispatcher.close()
+
+    def _on_connected(self, name: str, again: bool) -> None:
+        if again:
+            logger.warning("feed_reconnected", socket=name)
+        with self._lock:
+            self._connected.add(name)
+            complete = len(self._connected) == len(self._sockets)
+        if complete:
+            self._ingestion.connected(f"{name} socket {'reconnected' if again else 'connected'}")
+            announce_ready()
+
+
+def build_context(settings: AnySettings, service: str, dispatcher: Dispatcher) -> ExecutionContext:
+    """What the mirror needs. Raises SettingsError, CredentialsMissing, Refused when nothing is bound yet."""
+    engine = build_engine(
+        database_url(settings), service, pool_size=settings.db_pool_size, max_overflow=settings.db_max_overflow
+    )
+    sessions = build_sessions(engine)
+    binding = read_binding(sessions)
+    return ExecutionContext(
+        sessions=sessions,
+        exchange=OkxExchange.from_settings(settings),
+        clock=build_clock(settings),
+        settings=settings,
+        account_id=binding.account_id,
+        order_prefix=binding.order_prefix,
+        send=dispatcher.publish,
+    )
+
+
+def build(settings: AnySettings) -> AccountFeed:
+    """The account feed of these settings."""
+    dispatcher = Dispatcher(broker_url(settings))
+    ctx = build_context(settings, SERVICE, dispatcher)
+    control = ControlStream(ctx, build_redis(redis_url(settings), idempotent=True))
+    return AccountFeed(settings, ctx, dispatcher, control)
+
+
+if __name__ == "__main__":
+    sys.exit(run(SERVICE, build))
