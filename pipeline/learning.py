@@ -11,8 +11,8 @@ import structlog
 from sqlalchemy import func, select
 from sqlalchemy.dialects.postgresql import insert
 
+from execution.context import ExecutionContext
 from models import Reflection, Trade
-from pipeline.context import PipelineContext
 from pipeline.playbook_view import active_playbook
 from trading.clock import slot_close
 from trading.statistics import ClosedTrade, summary
@@ -22,10 +22,9 @@ EVERY_TRADES = 20
 EVERY_HOURS = 6
 
 
-def review_trade(ctx: PipelineContext, trade_id: int) -> bool:
+def review_trade(ctx: ExecutionContext, trade_id: int) -> bool:
     """Record what a closed trade planned and what came of it; False when it was reviewed before or is not closed."""
-    execution = ctx.execution
-    with execution.sessions.begin() as session:
+    with ctx.sessions.begin() as session:
         trade = session.get(Trade, trade_id)
         if trade is None or trade.closed_market_at is None:
             return False
@@ -43,15 +42,14 @@ def review_trade(ctx: PipelineContext, trade_id: int) -> bool:
             f"{facts['held_minutes']} min, net {trade.net_pnl:+.2f} USDT"
         )
         values = {"kind": "trade", "trade_id": trade_id, "statistics": facts, "text": text, "reason": "trade closed"}
-        return session.scalar(_once(execution.account_id, f"trade:{trade_id}", values)) is not None
+        return session.scalar(_once(ctx.account_id, f"trade:{trade_id}", values)) is not None
 
 
-def reflect_if_due(ctx: PipelineContext) -> bool:
+def reflect_if_due(ctx: ExecutionContext) -> bool:
     """Reflect when 20 trades have closed since the last one, or six hours of market time with at least one close."""
-    execution = ctx.execution
-    market_now = execution.clock.market_now()
-    with execution.sessions.begin() as session:
-        account = Trade.account_id == execution.account_id
+    market_now = ctx.clock.market_now()
+    with ctx.sessions.begin() as session:
+        account = Trade.account_id == ctx.account_id
         closed = session.scalar(select(func.count()).select_from(Trade).where(account, Trade.closed_market_at.is_not(None)))
         if not closed:
             return False
@@ -62,7 +60,7 @@ def reflect_if_due(ctx: PipelineContext) -> bool:
         rows = session.scalars(select(Trade).where(account, Trade.closed_market_at.is_not(None))).all()
         if len(windows) == 1 and not any(t.closed_market_at and t.closed_market_at >= since for t in rows):
             return False
-        version, _ = active_playbook(session, execution.account_id)
+        version, _ = active_playbook(session, ctx.account_id)
         values = {
             "kind": "deep",
             "statistics": summary([_closed(row) for row in rows]),
@@ -70,7 +68,7 @@ def reflect_if_due(ctx: PipelineContext) -> bool:
             "reason": "statistics recorded; the rules analyst does not rewrite the playbook",
             "playbook_version": version,
         }
-        done = [w for w in windows if session.scalar(_once(execution.account_id, w, values)) is not None]
+        done = [w for w in windows if session.scalar(_once(ctx.account_id, w, values)) is not None]
     if done:
         logger.info("deep_reflection_complete", windows=done, trades=closed, playbook_version=version)
     return bool(done)

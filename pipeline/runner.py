@@ -17,7 +17,7 @@ from models import DecisionCycle
 from pipeline import claims
 from pipeline.context import PipelineContext
 from pipeline.stage import LEASE_S, QUEUE_TASKS, STAGE_QUEUES, Next, Retryable, StaleClaim, queue_of
-from pipeline.stages import STAGES
+from pipeline.stages import stage_function
 
 logger = structlog.get_logger()
 MAX_ATTEMPTS = 3
@@ -55,7 +55,7 @@ def _run(ctx: PipelineContext, cycle: DecisionCycle) -> tuple[Next, datetime]:
     """One stage, its failures turned into answers."""
     started = ctx.execution.clock.wall_now()
     try:
-        return STAGES[cycle.stage](ctx, cycle), started
+        return stage_function(cycle.stage)(ctx, cycle), started
     except Retryable as reason:
         if cycle.attempt < MAX_ATTEMPTS:
             return Next(cycle.stage, delay_s=0.25 * 2**cycle.attempt, reason=str(reason)), started

@@ -6,7 +6,8 @@ from execution.resolver import resolve_unknown
 from execution.snapshots import take_due_snapshots
 from pipeline import runner
 from tasks.app import app
-from tasks.context import execution_context, pipeline_context
+from tasks.context import execution_context
+from tasks.pipeline_context import pipeline_context
 from tasks.policies import RepeatableTask
 
 

@@ -1,5 +1,7 @@
 """The Celery application. A worker that does not name its queues is refused."""
 
+import os
+import signal
 from typing import Any
 
 from celery import Celery
@@ -23,8 +25,6 @@ def refuse_unnamed_queues(instance: Any = None, options: dict[str, Any] | None =
 @setup_logging.connect
 def own_logging(**_: Any) -> None:
     """Keep Celery from configuring logging over ours."""
-    import os
-
     settings = load_settings()
     configure(os.environ.get("OKXBOT_SERVICE", "worker"), settings.log_level, settings.log_format)
 
@@ -32,14 +32,33 @@ def own_logging(**_: Any) -> None:
 @worker_process_init.connect
 def start_child(**_: Any) -> None:
     """In a prefork child: ignore signals meant for the group, and open this process's own connections."""
-    import signal
-
     # The parent drains its children on SIGTERM; a group signal must not kill one in mid-call.
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    from tasks.context import warm
+    _warm()
 
-    warm()
+
+def _warm() -> None:
+    """Build the context before the first task, so that the first decision is not the slowest.
+
+    Failing here is no failure: the first task tries again and reports it.
+    """
+    import structlog
+
+    from exchange.errors import CredentialsMissing, ReadFailed
+
+    service = os.environ.get("OKXBOT_SERVICE", "")
+    try:
+        if service == "orchestrator":
+            from tasks.pipeline_context import pipeline_context
+
+            pipeline_context()
+        elif service in ("trade", "protect", "account"):
+            from tasks.context import execution_context
+
+            execution_context()
+    except (ReadFailed, CredentialsMissing, OSError) as error:
+        structlog.get_logger().warning("warm_up_failed", error=str(error))
 
 
 @worker_shutdown.connect

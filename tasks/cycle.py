@@ -6,11 +6,13 @@ import structlog
 
 from pipeline import opening, runner
 from pipeline import sweep as sweeping
+from pipeline.stages import preload
 from tasks.app import app
-from tasks.context import pipeline_context
+from tasks.pipeline_context import pipeline_context
 from tasks.policies import RepeatableTask
 
 logger = structlog.get_logger()
+preload("collect", "analyze", "gate", "journal")
 
 
 @app.task(name="cycle.open", base=RepeatableTask)

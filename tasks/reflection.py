@@ -2,17 +2,17 @@
 
 from pipeline import learning
 from tasks.app import app
-from tasks.context import pipeline_context
+from tasks.context import execution_context
 from tasks.policies import ModelTask
 
 
 @app.task(name="reflection.review", base=ModelTask)
 def review(trade_id: int) -> None:
     """Review one closed trade, once."""
-    learning.review_trade(pipeline_context(), trade_id)
+    learning.review_trade(execution_context(), trade_id)
 
 
 @app.task(name="reflection.due", base=ModelTask)
 def due() -> None:
     """Reflect deeply when 20 trades have closed or six hours have passed, once a window."""
-    learning.reflect_if_due(pipeline_context())
+    learning.reflect_if_due(execution_context())

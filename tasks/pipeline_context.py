@@ -1,0 +1,34 @@
+"""What the stages need beyond acting: market cache, analysts, and what the exchange says of the instruments.
+
+Apart from `tasks.context`, so that the trade and protect workers carry neither indicators nor models.
+"""
+
+from functools import cache
+
+from brain.build import build_analyst, build_researcher, build_screener
+from exchange.market_cache import MarketCache
+from exchange.redis_client import build_redis
+from pipeline.context import PipelineContext
+from tasks.context import execution_context
+from trading.gate.limits import limits_from
+
+
+@cache
+def pipeline_context() -> PipelineContext:
+    """The context of this process. Raises ReadFailed while the exchange cannot be read: the next task tries again."""
+    execution = execution_context()
+    settings = execution.settings
+    assert settings.redis_url is not None, "REDIS_URL is set by `okxbot up`"
+    exchange = execution.exchange
+    return PipelineContext(
+        execution=execution,
+        settings=settings,
+        cache=MarketCache(build_redis(settings.redis_url.get_secret_value())),
+        analyst=build_analyst(settings, execution.sessions, execution.clock, execution.account_id),
+        screener=build_screener(settings, execution.sessions, execution.clock, execution.account_id),
+        researcher=build_researcher(settings, execution.sessions, execution.clock, execution.account_id),
+        limits=limits_from(settings),
+        instruments=exchange.instruments(settings.instruments),
+        taker_fee_rates={inst: exchange.fee_rate(inst).taker for inst in settings.instruments},
+        leverages={inst: exchange.leverage(inst, settings.margin_mode) for inst in settings.instruments},
+    )
