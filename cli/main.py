@@ -4,6 +4,7 @@ Contract: anticipated trouble is one line on stderr and exit status 2, never a t
 status 130. Each command lives in a module of its own; they are imported when called, so that `okxbot --help` is quick.
 """
 
+import importlib
 import importlib.util
 import sys
 
@@ -84,9 +85,13 @@ def bench(
 
 def _mount_the_others() -> None:
     """Status, show and control bring their commands as a `typer.Typer` named `app`."""
-    for name in ("cli.status", "cli.show", "cli.control"):
-        if importlib.util.find_spec(name) is not None:
-            app.add_typer(importlib.import_module(name).app)
+    from cli import show, status
+
+    modules = [status, show]
+    if importlib.util.find_spec("cli.control") is not None:
+        modules.append(importlib.import_module("cli.control"))
+    for module in modules:
+        app.add_typer(module.app)
 
 
 def main() -> None:

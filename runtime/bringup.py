@@ -5,7 +5,6 @@ What cannot work (a bad candle file, another account's database) raises `Operato
 line; a worker that merely struggles is reported and left to the supervisor. Times are wall seconds.
 """
 
-import importlib.util
 import json
 import subprocess
 import sys
@@ -24,6 +23,8 @@ from runtime.supervision import SupervisorClient
 
 Say = Callable[[str], None]
 
+# Binds the database to mode and account and verifies the account, or refuses with one line on stderr.
+ACCOUNT_CHECK = (sys.executable, "-m", "execution.startup")
 EXCHANGE_WITHIN = 60
 HISTORY_WITHIN = 180
 WORKERS_WITHIN = 60
@@ -58,11 +59,18 @@ def _readable(line: str) -> str:
 
 class BringUp:
     def __init__(
-        self, plan: Plan, client: SupervisorClient, services: Iterable[Service], environment: Mapping[str, str], say: Say
+        self,
+        plan: Plan,
+        client: SupervisorClient,
+        services: Iterable[Service],
+        environment: Mapping[str, str],
+        account_check: tuple[str, ...],
+        say: Say,
     ) -> None:
         self._plan, self._client, self._say = plan, client, say
         self._services = list(services)
         self._environment = dict(environment)
+        self._account_check = account_check
 
     def run(self) -> None:
         if self._plan.embedded:
@@ -119,12 +127,9 @@ class BringUp:
 
     def _bind_account(self) -> None:
         """Bind the database to mode and account, or refuse; in a process of its own, which leaves no memory behind."""
-        if importlib.util.find_spec("execution.startup") is None:
-            return
         answer = subprocess.run(
-            [sys.executable, "-m", "execution.startup"],
-            cwd=CHECKOUT, env=self._environment, capture_output=True, text=True, timeout=120,
-        )  # fmt: skip
+            self._account_check, cwd=CHECKOUT, env=self._environment, capture_output=True, text=True, timeout=120
+        )
         if answer.returncode != 0:
             said = [line for line in (answer.stderr or answer.stdout).splitlines() if line.strip()]
             reason = _readable(said[-1]).removeprefix("okxbot: ") if said else f"status {answer.returncode}"

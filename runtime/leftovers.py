@@ -6,6 +6,7 @@ reused process number is never hit. Only processes of services are found, never 
 """
 
 import signal
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,7 +46,7 @@ def find_leftovers(home: Home) -> list[Leftover]:
         if process.pid == own:
             continue
         service = _service_of(process, home, folders)
-        if service is not None and process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
+        if service is not None and _lives(process):
             found.append(Leftover(service, process))
     return found
 
@@ -82,10 +83,20 @@ def _stop(members: list[Leftover], table: dict[str, Service]) -> None:
                 each.process.send_signal(getattr(signal, f"SIG{service.stop_signal}" if service else "SIGTERM"))
         except psutil.NoSuchProcess:
             continue
-    _, alive = psutil.wait_procs([each.process for each in members], timeout=patience)
-    for process in alive:
+    processes = [each.process for each in members]
+    deadline = time.monotonic() + patience
+    while any(map(_lives, processes)) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    for process in filter(_lives, processes):
         try:
             process.kill()
         except psutil.NoSuchProcess:
             continue
-    psutil.wait_procs(alive, timeout=5)
+
+
+def _lives(process: psutil.Process) -> bool:
+    """Orphans are reaped by the machine's first process, in a container perhaps never: a zombie is dead."""
+    try:
+        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FrameType
 
-from runtime.bringup import BringUp
+from runtime.bringup import ACCOUNT_CHECK, BringUp
 from runtime.environment import Plan, plan_ports, service_environment
 from runtime.errors import OperatorError
 from runtime.home import Home, RunningBot
@@ -37,8 +37,11 @@ class StopRequested(KeyboardInterrupt):
     """The operator, the machine or `--for` asks this run to end."""
 
 
-class SupervisorDied(Exception):
-    """The supervisor's process is gone although nobody asked it to stop."""
+class SupervisorDied(BaseException):
+    """The supervisor's process is gone although nobody asked it to stop.
+
+    Raised by a signal at any point of the main thread, so no `except Exception` on its way may take it.
+    """
 
 
 def refuse_if_running(home: Home) -> None:
@@ -157,6 +160,7 @@ def run_session(
     view: View,
     quiet: Callable[[], None],
     table: Table = services_for,
+    account_check: tuple[str, ...] = ACCOUNT_CHECK,
 ) -> None:
     """Run until asked to stop (or, detached, until everything is up). `quiet()` ends any progress display."""
     home = Home(settings.okxbot_home)
@@ -174,7 +178,7 @@ def run_session(
                     starts += 1
                     try:
                         plan = prepare(settings, home, say, table)
-                        run = _Run(plan, table(plan), say, view, quiet)
+                        run = _Run(plan, table(plan), account_check, say, view, quiet)
                         run.start(detach=detach, by_operator=starts == 1)
                         if detach:
                             return
@@ -200,6 +204,7 @@ class _Run:
 
     plan: Plan
     services: list[Service]
+    account_check: tuple[str, ...]
     say: Say
     view: View
     quiet: Callable[[], None]
@@ -215,7 +220,7 @@ class _Run:
         watcher = _Watcher(home, self.say)
         watcher.start()
         try:
-            BringUp(plan, client, self.services, environment, self.say).run()
+            BringUp(plan, client, self.services, environment, self.account_check, self.say).run()
             self.quiet()
             if not detach:
                 self.view(plan.settings)

@@ -8,7 +8,6 @@ Failure: `OperatorError`; a daemon that is gone is `SupervisorGone`. Times are w
 
 import http.client
 import os
-import shlex
 import socket
 import subprocess
 import sys
@@ -29,6 +28,8 @@ _LOG_SIZE, _LOG_BACKUPS = "10MB", 3
 # A process that lives this long counts as started; one that dies sooner waits a second longer each time.
 STARTED_AFTER = 3
 ALIVE = ("STARTING", "RUNNING")
+# Characters its configuration file gives a meaning of its own.
+_UNWRITABLE = "\"'\\;#\n\r"
 
 
 class SupervisorGone(OperatorError):
@@ -64,7 +65,9 @@ class UnixTransport(xmlrpc.client.Transport):
         self._path = path
 
     def make_connection(self, host: Any) -> http.client.HTTPConnection:
-        return _UnixConnection(self._path)
+        connection = _UnixConnection(self._path)
+        self._connection = host, connection  # what close() closes
+        return connection
 
     def single_request(self, host: Any, handler: str, request_body: Any, verbose: bool = False) -> Any:
         try:
@@ -162,7 +165,7 @@ def configuration(home: Home, services: Iterable[Service]) -> str:
         variables = ",".join(f'{name}="{_escape(value)}"' for name, value in environment.items())
         parts += [
             f"[program:{service.name}]",
-            f"command={_escape(shlex.join(service.argv))}",
+            f"command={_command(service.argv)}",
             f"directory={_escape(service.directory)}",
             f"environment={variables}",
             "autostart=false",
@@ -175,7 +178,8 @@ def configuration(home: Home, services: Iterable[Service]) -> str:
             # A termination from outside (the machine going down) stops them in the same order as `okxbot down`.
             f"priority={1000 - service.stop_phase * 100}",
             "redirect_stderr=true",
-            f"stdout_logfile={_escape(home.logs / f'{service.name}.log')}",
+            # supervisord expands this one twice.
+            f"stdout_logfile={_escape(_escape(home.logs / f'{service.name}.log'))}",
             f"stdout_logfile_maxbytes={_LOG_SIZE}",
             f"stdout_logfile_backups={_LOG_BACKUPS}",
             *([f"user={service.user}"] if service.user else []),
@@ -183,8 +187,19 @@ def configuration(home: Home, services: Iterable[Service]) -> str:
     return "\n".join(parts) + "\n"
 
 
+def _command(argv: Iterable[str]) -> str:
+    # shlex quotes an argument with a blank in single quotes, which _escape would refuse.
+    return " ".join(f'"{_escape(part)}"' for part in argv)
+
+
 def _escape(text: object) -> str:
-    return str(text).replace("%", "%%")
+    value = str(text)
+    if any(character in value for character in _UNWRITABLE):
+        raise OperatorError(
+            f"the supervisor cannot be given {value!r}: the paths of the checkout and of OKXBOT_HOME must not contain "
+            "quotes, backslashes, semicolons, # or line breaks"
+        )
+    return value.replace("%", "%%")
 
 
 def start_supervisor(

@@ -51,8 +51,9 @@ def main() -> int:
             return 0
         seconds = float(options[options.index("--for") + 1]) if "--for" in options else None
         run_session(
-            settings, detach="--detach" in options, seconds=seconds, say=say, view=view, quiet=lambda: None, table=table
-        )
+            settings, detach="--detach" in options, seconds=seconds, say=say, view=view, quiet=lambda: None,
+            table=table, account_check=(sys.executable, "-c", ""),
+        )  # fmt: skip
     except OperatorError as trouble:
         print(f"okxbot: {trouble}", file=sys.stderr)
         return 2

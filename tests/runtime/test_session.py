@@ -1,0 +1,237 @@
+"""What `okxbot up` promises, seen from outside: real servers, supervisor and signals, small services."""
+
+import os
+import pty
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from runtime.home import Home
+from runtime.leftovers import find_leftovers
+from runtime.supervision import SupervisorClient
+
+SMALL_BOT = [sys.executable, str(Path(__file__).with_name("small_bot.py"))]
+
+
+class SmallBot:
+    """One home and the commands run on it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.home = Home(folder)
+        self.environment = {**os.environ, "OKXBOT_HOME": str(self.home.folder), "PYTHONUNBUFFERED": "1"}
+        self.running: list[subprocess.Popen[str]] = []
+
+    def up(self, *options: str, **settings: str) -> subprocess.Popen[str]:
+        process = subprocess.Popen(
+            [*SMALL_BOT, "up", *options], env=self.environment | settings, text=True,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
+        )  # fmt: skip
+        self.running.append(process)
+        return process
+
+    def command(self, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [*SMALL_BOT, *arguments], env=self.environment | settings, text=True, capture_output=True, timeout=60
+        )
+
+    def clean_up(self) -> None:
+        for process in self.running:
+            process.kill()
+            process.wait()
+            if process.stdout:
+                process.stdout.close()
+        self.command("down")
+        place = self.home.postgres.resolve()
+        if self.home.postgres.is_symlink() and place.name.startswith("database-"):
+            subprocess.run(["rm", "-rf", str(place)], check=True)
+
+
+def wait_for(what: Callable[[], bool], seconds: float = 20) -> None:
+    deadline = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.05)
+
+
+def read_until(process: subprocess.Popen[str], text: str) -> list[str]:
+    """Lines up to the one that holds `text`; fails with all of them if it never comes."""
+    assert process.stdout is not None
+    lines: list[str] = []
+    for line in process.stdout:
+        lines.append(line.rstrip())
+        if text in line:
+            return lines
+    raise AssertionError(f"{text!r} was never said:\n" + "\n".join(lines))
+
+
+@pytest.fixture
+def bot(tmp_path: Path) -> Iterator[SmallBot]:
+    each = SmallBot(tmp_path / "home")
+    yield each
+    each.clean_up()
+
+
+def test_sigterm_ends_everything_in_order_and_exits_zero(bot: SmallBot) -> None:
+    process = bot.up()
+    read_until(process, "view")
+    assert len(SupervisorClient(bot.home).states()) == 6
+    process.send_signal(signal.SIGTERM)
+    said = read_until(process, "everything stopped")
+    assert [line for line in said if line.startswith(("no new", "workers", "exchange", "PostgreSQL"))] == [
+        "no new decision cycles",
+        "workers have finished their stages",
+        "exchange stopped",
+        "PostgreSQL and Redis stopped",
+    ]
+    assert process.wait(10) == 0
+    assert find_leftovers(bot.home) == []
+    # The worker was given the time to finish its stage.
+    assert "shutdown_complete" in (bot.home.logs / "trade.log").read_text()
+
+
+def test_second_up_says_who_runs_the_bot(bot: SmallBot) -> None:
+    process = bot.up()
+    read_until(process, "view")
+    second = bot.command("up")
+    assert second.returncode == 2
+    assert len(second.stderr.splitlines()) == 1
+    assert f"process {process.pid}" in second.stderr
+    assert "http://127.0.0.1:" in second.stderr
+
+
+def test_service_that_dies_is_restarted_and_reported(bot: SmallBot) -> None:
+    process = bot.up()
+    read_until(process, "view")
+    client = SupervisorClient(bot.home)
+    before = client.states()["trade"].pid
+    assert before is not None
+    os.kill(before, signal.SIGKILL)
+    read_until(process, "trade died (killed by a signal)")
+    read_until(process, "trade runs again")
+    after = client.states()["trade"]
+    assert after.pid not in (None, before)
+    assert after.restarts == 1
+
+
+def test_killed_terminal_is_cleaned_up_by_the_next_up(bot: SmallBot) -> None:
+    first = bot.up()
+    read_until(first, "view")
+    first.kill()
+    first.wait()
+    assert find_leftovers(bot.home), "the services outlive their terminal"
+    second = bot.up()
+    read_until(second, "was killed; stopping what it left running")
+    read_until(second, "view")
+    assert len({each.service for each in find_leftovers(bot.home)}) == 7  # six services and one supervisor
+
+
+def test_killed_supervisor_is_replaced_with_its_services(bot: SmallBot) -> None:
+    process = bot.up()
+    read_until(process, "view")
+    os.kill(SupervisorClient(bot.home).pid(), signal.SIGKILL)
+    read_until(process, "the supervisor was killed")
+    read_until(process, "view")
+    services = [each.service for each in find_leftovers(bot.home)]
+    assert services.count("trade") == 1
+    assert services.count("supervisor") == 1
+    process.send_signal(signal.SIGINT)
+    read_until(process, "everything stopped")
+    assert process.wait(10) == 0
+
+
+def test_down_cleans_up_after_a_killed_supervisor(bot: SmallBot) -> None:
+    assert bot.command("up", "--detach").returncode == 0
+    os.kill(SupervisorClient(bot.home).pid(), signal.SIGKILL)
+    wait_for(lambda: not bot.home.supervisor_lock.is_held())
+    assert {each.service for each in find_leftovers(bot.home)} >= {"postgres", "redis", "trade"}
+    assert bot.command("down").returncode == 0
+    assert find_leftovers(bot.home) == []
+
+
+def test_detached_bot_outlives_its_command_and_refuses_a_second(bot: SmallBot) -> None:
+    assert bot.command("up", "--detach").returncode == 0
+    assert SupervisorClient(bot.home).answers()
+    second = bot.command("up")
+    assert second.returncode == 2
+    assert "already runs" in second.stderr
+    assert bot.command("down").returncode == 0
+    assert find_leftovers(bot.home) == []
+
+
+def test_taken_port_is_avoided_and_a_demanded_one_is_named(bot: SmallBot) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        taken = other.getsockname()[1]
+        refused = bot.command("up", REDIS_PORT=str(taken))
+        assert refused.returncode == 2
+        assert len(refused.stderr.splitlines()) == 1
+        assert f"port {taken} (REDIS_PORT)" in refused.stderr
+        bot.home.remember_ports({"redis": taken})
+        process = bot.up()
+        read_until(process, "view")
+    assert bot.home.remembered_ports()["redis"] != taken
+
+
+def test_two_homes_run_side_by_side(bot: SmallBot, tmp_path: Path) -> None:
+    other = SmallBot(tmp_path / "other home, with a space and 100%")
+    try:
+        first, second = bot.up(), other.up()
+        read_until(first, "view")
+        read_until(second, "view")
+        assert not set(bot.home.remembered_ports().values()) & set(other.home.remembered_ports().values())
+        first.send_signal(signal.SIGTERM)
+        read_until(first, "everything stopped")
+        assert all(state.state == "RUNNING" for state in SupervisorClient(other.home).states().values())
+    finally:
+        other.clean_up()
+
+
+def test_ctrl_c_in_a_terminal_reaches_the_command_only(bot: SmallBot) -> None:
+    child, terminal = pty.fork()
+    if child == 0:
+        os.environ |= {"OKXBOT_HOME": str(bot.home.folder)}
+        os.execv(sys.executable, [*SMALL_BOT, "up"])
+    shown = b""
+    while b"view" not in shown:
+        shown += os.read(terminal, 4096)
+    os.write(terminal, b"\x03")
+    try:
+        while chunk := os.read(terminal, 4096):
+            shown += chunk
+    except OSError:
+        pass  # the terminal is closed when its last process ends
+    _, status = os.waitpid(child, 0)
+    os.close(terminal)
+    assert os.waitstatus_to_exitcode(status) == 0
+    assert b"everything stopped" in shown
+    assert b"Traceback" not in shown
+    assert "shutdown_complete" in (bot.home.logs / "trade.log").read_text()
+
+
+def test_for_seconds_ends_by_itself(bot: SmallBot) -> None:
+    process = bot.up("--for", "6")
+    read_until(process, "everything stopped")
+    assert process.wait(10) == 0
+
+
+def test_no_password_is_in_any_argument_or_readable_file(bot: SmallBot) -> None:
+    process = bot.up()
+    read_until(process, "view")
+    secrets = bot.home.secrets()
+    words = (secrets.postgres_password, secrets.redis_password, secrets.flower_password)
+    for each in find_leftovers(bot.home):
+        try:
+            line = " ".join(each.process.cmdline())
+        except psutil.NoSuchProcess:
+            continue
+        assert not any(word in line for word in words)
+    assert not any(word in (bot.home.run / "supervisord.conf").read_text() for word in words)
+    assert bot.home.folder.stat().st_mode & 0o077 == 0
