@@ -1,0 +1,111 @@
+"""`kill -9` loses nothing that was acknowledged; a restart carries on from the same moment."""
+
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from okx.Account import AccountAPI
+from okx.MarketData import MarketAPI
+from okx.Trade import TradeAPI
+
+from paper.launch import ExchangeProcess, launch
+
+BTC = "BTC-USDT-SWAP"
+
+
+def client(kind: Any, server: ExchangeProcess) -> Any:
+    keys = server.account
+    made = kind(
+        api_key=keys["api_key"], api_secret_key=keys["secret_key"], passphrase=keys["passphrase"], flag="1",
+        domain=server.rest_url,
+    )  # fmt: skip
+    made.timeout = httpx.Timeout(10)
+    return made
+
+
+def picture(server: ExchangeProcess) -> dict[str, Any]:
+    """Everything a client can ask about its account."""
+    trade, account = client(TradeAPI, server), client(AccountAPI, server)
+    return {
+        "balance": account.get_account_balance()["data"],
+        "positions": account.get_positions()["data"],
+        "pending": trade.get_order_list()["data"],
+        "history": trade.get_orders_history("SWAP")["data"],
+        "algos": trade.order_algos_list(ordType="conditional,oco")["data"],
+        "fills": trade.get_fills()["data"],
+        "bills": account.get_account_bills()["data"],
+        "leverage": account.get_leverage("isolated", instId=BTC)["data"],
+        "ticker": client(MarketAPI, server).get_ticker(BTC)["data"],
+        "audit": {k: v for k, v in server.get("/paper/audit").items() if k != "uncovered_seconds"},
+        "keys": server.account,
+    }
+
+
+def trade_a_little(server: ExchangeProcess) -> None:
+    trade, account = client(TradeAPI, server), client(AccountAPI, server)
+    account.set_leverage("5", "isolated", instId=BTC)
+    last = float(client(MarketAPI, server).get_ticker(BTC)["data"][0]["last"])
+    trade.place_order(
+        BTC, "isolated", "buy", "market", "1.5", clOrdId="kept1",
+        attachAlgoOrds=[{"slTriggerPx": f"{last * 0.9:.1f}", "slOrdPx": "-1"}],
+    )  # fmt: skip
+    trade.place_order(BTC, "isolated", "buy", "limit", "1", px=f"{last * 0.96:.1f}", clOrdId="kept2")
+    trade.place_order(BTC, "isolated", "buy", "market", "11000", clOrdId="refused1")
+
+
+@pytest.mark.parametrize("speed", ["lockstep", "600"])
+def test_kill_and_restart_keeps_account_and_market(tmp_path: Path, speed: str) -> None:
+    server = launch(tmp_path / "x", ["--speed", speed, "--warmup-bars", "600"])
+    try:
+        if speed == "lockstep":
+            server.advance(3)
+        trade_a_little(server)
+        if speed == "lockstep":
+            server.advance(2)
+        before, clock = picture(server), server.get("/paper/clock")
+        server.kill()
+        server.restart()
+        after, clock_after = picture(server), server.get("/paper/clock")
+        if speed == "lockstep":
+            assert after == before
+            assert clock_after["market_ms"] == clock["market_ms"]
+        else:  # prices have moved on; what was traded has not
+            for name in ("pending", "history", "fills", "bills", "leverage", "keys"):
+                assert after[name] == before[name], name
+            assert [a["algoId"] for a in after["algos"]] == [a["algoId"] for a in before["algos"]]
+            assert abs(clock_after["market_ms"] - clock["market_ms"]) < 600_000
+        placed = client(TradeAPI, server).place_order(BTC, "isolated", "sell", "market", "0.5", reduceOnly="true")
+        assert placed["code"] == "0"
+        assert placed["data"][0]["ordId"] not in {row["ordId"] for row in before["history"]}
+    finally:
+        assert server.stop() == 0
+    log = (tmp_path / "x" / "exchange.log").read_text().splitlines()
+    assert '"shutdown_complete"' in log[-1]
+
+
+def test_orderly_restart_keeps_the_same_picture(tmp_path: Path) -> None:
+    server = launch(tmp_path / "x", ["--speed", "lockstep", "--warmup-bars", "600"])
+    try:
+        trade_a_little(server)
+        server.advance(5)
+        before = picture(server)
+        assert server.stop() == 0
+        server.restart()
+        assert picture(server) == before
+    finally:
+        server.stop()
+
+
+def test_torn_last_record_is_dropped(tmp_path: Path) -> None:
+    server = launch(tmp_path / "x", ["--speed", "lockstep", "--warmup-bars", "600"])
+    try:
+        trade_a_little(server)
+        before = picture(server)
+        server.kill()
+        with (tmp_path / "x" / "journal.jsonl").open("ab") as journal:
+            journal.write(b'{"q":99,"p":1,"c":"pla')
+        server.restart()
+        assert picture(server) == before
+    finally:
+        server.stop()
