@@ -9,6 +9,7 @@ is asked for, once for a whole burst.
 import queue
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from decimal import Decimal
 from time import monotonic
 
@@ -102,7 +103,7 @@ class Ingestion:
                 case "positions":
                     self._position(row)
                 case "account":
-                    mirror.ingest_balance(self._ctx, parse_account.balance(row))
+                    self._balance(row)
                 case "orders-algo":
                     mirror.ingest_algo(self._ctx, parse_orders.algo(row))
                     self._protect_due = True
@@ -112,6 +113,12 @@ class Ingestion:
             reason = str(error) if not isinstance(error, DBAPIError) else type(error.orig).__name__
             logger.error("ingest_failed", channel=push.channel, reason=reason)
             self._reconcile_due = "a push was not ingested"
+
+    def _balance(self, row: Row) -> None:
+        """A push says what the account is worth now; its `uTime` may only say when the cash last changed."""
+        report = parse_account.balance(row)
+        at = max(report.updated_at, self._ctx.clock.market_now())
+        mirror.ingest_balance(self._ctx, replace(report, updated_at=at))
 
     def _order(self, row: Row) -> None:
         """State first, so that the fill finds its order terminal; the fill the push carries after it."""
