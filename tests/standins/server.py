@@ -1,0 +1,103 @@
+"""A local HTTP server in a thread, on a port the system chooses, with a menu of faults."""
+
+import asyncio
+import socket
+import threading
+import time
+from collections import deque
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Self
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.routing import Route
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What goes wrong with one request. Kinds: hang, drip, cut, status, body (a 200 with that text), message.
+
+    `message` is a well-formed answer with these fields replaced.
+    """
+
+    kind: str
+    status: int = 200
+    headers: tuple[tuple[str, str], ...] = ()
+    text: str = ""
+    fields: tuple[tuple[str, Any], ...] = ()
+    pause_s: float = 0.05
+
+
+class Standin:
+    """The server. `requests` holds every body that passed the checks, `refused` what was rejected and why."""
+
+    def __init__(self, path: str, key: str) -> None:
+        self.key = key
+        self.requests: list[dict[str, Any]] = []
+        self.refused: list[str] = []
+        self.faults: deque[Fault] = deque()
+        self._app = Starlette(routes=[Route(path, self._endpoint, methods=["POST"])])
+        self._socket = socket.socket()
+        self._socket.bind(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
+        self._server = uvicorn.Server(
+            uvicorn.Config(self._app, log_config=None, lifespan="off", timeout_graceful_shutdown=1)
+        )
+        self._thread = threading.Thread(target=self._server.run, kwargs={"sockets": [self._socket]}, daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        while not self._server.started:
+            assert self._thread.is_alive(), "the stand-in did not start"
+            time.sleep(0.005)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._server.should_exit = True
+        self._server.force_exit = True
+        self._thread.join(5)
+        self._socket.close()
+
+    def check(self, request: Request, body: Any) -> Response | None:
+        """What the real API would refuse, as it refuses it."""
+        raise NotImplementedError
+
+    def answer(self, body: dict[str, Any], fields: dict[str, Any]) -> dict[str, Any]:
+        """A good answer, with `fields` replaced."""
+        raise NotImplementedError
+
+    async def _endpoint(self, request: Request) -> Response:
+        try:
+            body = await request.json()
+        except ValueError:
+            body = None
+        refusal = self.check(request, body)
+        if refusal is not None:
+            self.refused.append(bytes(refusal.body).decode())
+            return refusal
+        self.requests.append(body)
+        fault = self.faults.popleft() if self.faults else Fault("message")
+        if fault.kind == "hang":
+            await asyncio.sleep(3600)
+        if fault.kind in ("status", "body"):
+            return Response(
+                fault.text, status_code=fault.status, headers=dict(fault.headers), media_type="application/json"
+            )
+        answer = JSONResponse(self.answer(body, dict(fault.fields)), headers={"request-id": "req_standin"})
+        if fault.kind == "message":
+            return answer
+        return StreamingResponse(self._bits(bytes(answer.body), fault), media_type="application/json")
+
+    async def _bits(self, content: bytes, fault: Fault) -> AsyncIterator[bytes]:
+        for index in range(len(content)):
+            if fault.kind == "cut" and index == len(content) // 2:
+                raise ConnectionResetError("cut")
+            yield content[index : index + 1]
+            if fault.kind == "drip":
+                await asyncio.sleep(fault.pause_s)
