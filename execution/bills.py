@@ -26,9 +26,7 @@ def ingest_bills(ctx: ExecutionContext) -> list[str]:
     first = last is None
     for report in reversed(reports):
         if balance is not None and balance + report.balance_change != report.balance:
-            breaks.append(
-                f"bill {report.bill_id}: {balance} + {report.balance_change} is not {report.balance}"
-            )
+            breaks.append(f"bill {report.bill_id}: {balance} + {report.balance_change} is not {report.balance}")
         balance = report.balance
         _store(ctx, report, before_us=first)
     return breaks

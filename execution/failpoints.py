@@ -15,9 +15,7 @@ POINTS = (
     "before_commit",
     "after_commit",
 )
-WRITTEN_AFTER_S = (
-    0.3  # by then a request is on the wire; the test has the exchange hold its reply back for longer
-)
+WRITTEN_AFTER_S = 0.3  # by then a request is on the wire; the test has the exchange hold its reply back for longer
 
 
 def reached(point: str) -> None:

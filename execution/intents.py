@@ -210,14 +210,10 @@ def record_stop(
 def attempts(ctx: ExecutionContext, session: Session, basis: str, leg: Leg) -> int:
     """How many intents of this basis and leg there have been."""
     first = identifiers.cl_ord_id(ctx.order_prefix, basis, leg)[:-1]
-    return (
-        session.scalar(select(func.count()).select_from(Order).where(Order.cl_ord_id.startswith(first))) or 0
-    )
+    return session.scalar(select(func.count()).select_from(Order).where(Order.cl_ord_id.startswith(first))) or 0
 
 
-def _record(
-    ctx: ExecutionContext, session: Session, order: Order, source: str, *, announce: bool = True
-) -> Order:
+def _record(ctx: ExecutionContext, session: Session, order: Order, source: str, *, announce: bool = True) -> Order:
     order.state = OrderState.INTENDED
     try:
         with session.begin_nested():

@@ -43,9 +43,7 @@ def count_fills(ctx: ExecutionContext, session: Session, inst_id: str) -> None:
 def open_trade(session: Session, account_id: int, inst_id: str) -> Trade | None:
     """The trade of the position now open, if it is ours."""
     return session.scalars(
-        select(Trade).where(
-            Trade.account_id == account_id, Trade.inst_id == inst_id, Trade.closed_market_at.is_(None)
-        )
+        select(Trade).where(Trade.account_id == account_id, Trade.inst_id == inst_id, Trade.closed_market_at.is_(None))
     ).one_or_none()
 
 
@@ -69,7 +67,7 @@ def count_funding(session: Session, bill: Bill) -> None:
     ).one_or_none()
     if trade is None:
         return
-    trade.funding += bill.balance_change
+    trade.funding += bill.pnl  # isolated: the change may be of the position's margin, not of the balance
     _total(trade)
 
 
@@ -167,9 +165,7 @@ def _add(trade: Trade, fill: Fill) -> None:
 
 def _reduce(ctx: ExecutionContext, session: Session, trade: Trade, fill: Fill, order: Order | None) -> None:
     exited = trade.exited_contracts + fill.sz_contracts
-    trade.exit_px = (
-        (trade.exit_px or Decimal(0)) * trade.exited_contracts + fill.px * fill.sz_contracts
-    ) / exited
+    trade.exit_px = ((trade.exit_px or Decimal(0)) * trade.exited_contracts + fill.px * fill.sz_contracts) / exited
     trade.exited_contracts = exited
     trade.contracts -= fill.sz_contracts
     trade.fees += fill.fee
@@ -178,9 +174,7 @@ def _reduce(ctx: ExecutionContext, session: Session, trade: Trade, fill: Fill, o
     if trade.contracts > 0:
         return
     if trade.contracts < 0:
-        message = (
-            f"a fill of {fill.sz_contracts} closed more than the {fill.sz_contracts + trade.contracts} open"
-        )
+        message = f"a fill of {fill.sz_contracts} closed more than the {fill.sz_contracts + trade.contracts} open"
         notices.alert(session, ctx.account_id, "size_break", "CRITICAL", message, inst_id=trade.inst_id)
         trade.contracts = Decimal(0)
     _close(ctx, session, trade, fill, order)
@@ -195,9 +189,7 @@ def _close(ctx: ExecutionContext, session: Session, trade: Trade, fill: Fill, or
         state.consecutive_losses += 1
         if state.consecutive_losses >= ctx.settings.max_consecutive_losses:
             state.cooldown_until = fill.market_at + timedelta(minutes=ctx.settings.loss_cooldown_min)
-            logger.warning(
-                "loss_cooldown", losses=state.consecutive_losses, until=state.cooldown_until.isoformat()
-            )
+            logger.warning("loss_cooldown", losses=state.consecutive_losses, until=state.cooldown_until.isoformat())
     else:
         state.consecutive_losses = 0
     r = f", {trade.r_multiple:.2f} R" if trade.r_multiple is not None else ""
@@ -210,9 +202,7 @@ def _close(ctx: ExecutionContext, session: Session, trade: Trade, fill: Fill, or
     outbox.post(session, "reflection.review", "reflection", [trade.id])
 
 
-def _exit_reason(
-    ctx: ExecutionContext, session: Session, trade: Trade, fill: Fill, order: Order | None
-) -> str:
+def _exit_reason(ctx: ExecutionContext, session: Session, trade: Trade, fill: Fill, order: Order | None) -> str:
     """What ended the trade, by evidence: the order that closed it, else the stop it came from."""
     if order is not None:
         if order.leg == Leg.FLATTEN:

@@ -60,9 +60,7 @@ def lift(session: Session, account_id: int, inst_id: str, reason: LockReason, ev
 
 def open_locks(session: Session, account_id: int, inst_id: str | None = None) -> list[InstrumentLock]:
     """Locks in force, of one instrument or of all."""
-    query = select(InstrumentLock).where(
-        InstrumentLock.account_id == account_id, InstrumentLock.lifted_at.is_(None)
-    )
+    query = select(InstrumentLock).where(InstrumentLock.account_id == account_id, InstrumentLock.lifted_at.is_(None))
     if inst_id is not None:
         query = query.where(InstrumentLock.inst_id == inst_id)
     return list(session.scalars(query.order_by(InstrumentLock.id)))

@@ -73,9 +73,7 @@ def ingest_order(ctx: ExecutionContext, report: OrderReport, source: str = "push
             return
         if report.category in FOREIGN_CATEGORIES and report.state in ("live", "partially_filled"):
             reason = (
-                LockReason.ORPHAN_ORDER
-                if is_ours(report.cl_ord_id, ctx.order_prefix)
-                else LockReason.FOREIGN_ORDER
+                LockReason.ORPHAN_ORDER if is_ours(report.cl_ord_id, ctx.order_prefix) else LockReason.FOREIGN_ORDER
             )
             _locked(
                 ctx,
@@ -191,9 +189,7 @@ def ingest_algo(ctx: ExecutionContext, report: AlgoReport, source: str = "push")
     with outbox.transaction(ctx) as session:
         instrument_lock(session, ctx.account_id, report.inst_id)
         row = session.scalars(
-            select(AlgoOrder).where(
-                AlgoOrder.account_id == ctx.account_id, AlgoOrder.algo_id == report.algo_id
-            )
+            select(AlgoOrder).where(AlgoOrder.account_id == ctx.account_id, AlgoOrder.algo_id == report.algo_id)
         ).one_or_none()
         if row is None:
             row = AlgoOrder(
@@ -234,9 +230,7 @@ def ingest_balance(ctx: ExecutionContext, report: BalanceReport) -> None:
     monitor.observe(ctx, report.equity, report.updated_at)
 
 
-def find_order(
-    session: Session, ctx: ExecutionContext, cl_ord_id: str | None, ord_id: str | None
-) -> Order | None:
+def find_order(session: Session, ctx: ExecutionContext, cl_ord_id: str | None, ord_id: str | None) -> Order | None:
     """Our row, locked, by our id or by the exchange's."""
     named = []
     if cl_ord_id and is_ours(cl_ord_id, ctx.order_prefix):
@@ -281,9 +275,7 @@ def follow(ctx: ExecutionContext, session: Session, order: Order, report: OrderR
     transition.move(session, order, new, source, detail, **values)
     if was is OrderState.ABSENT:
         message = f"order {order.cl_ord_id} was taken for absent and is {new}"
-        notices.alert(
-            session, ctx.account_id, "absent_order_found", "CRITICAL", message, inst_id=order.inst_id
-        )
+        notices.alert(session, ctx.account_id, "absent_order_found", "CRITICAL", message, inst_id=order.inst_id)
     if was in (OrderState.UNKNOWN, OrderState.ABSENT):
         lift_unknown(ctx, session, order.inst_id, f"{order.cl_ord_id} found {new}")
 
@@ -292,18 +284,14 @@ def lift_unknown(ctx: ExecutionContext, session: Session, inst_id: str, evidence
     """Lift the unknown-order lock when no order of the instrument is unknown any more."""
     left = session.scalar(
         select(Order.id)
-        .where(
-            Order.account_id == ctx.account_id, Order.inst_id == inst_id, Order.state == OrderState.UNKNOWN
-        )
+        .where(Order.account_id == ctx.account_id, Order.inst_id == inst_id, Order.state == OrderState.UNKNOWN)
         .limit(1)
     )
     if left is None:
         locks.lift(session, ctx.account_id, inst_id, LockReason.UNKNOWN_ORDER, evidence)
 
 
-def _follow_algo(
-    ctx: ExecutionContext, session: Session, order: Order, report: AlgoReport, source: str
-) -> None:
+def _follow_algo(ctx: ExecutionContext, session: Session, order: Order, report: AlgoReport, source: str) -> None:
     order.exchange_id = order.exchange_id or report.algo_id
     session.flush()
     was, new = OrderState(order.state), ALGO_STATES.get(report.state)
@@ -364,9 +352,7 @@ def _flatten_row(ctx: ExecutionContext, session: Session, row: Position, at: dat
         outbox.post(session, "protect.check", "protect", [])
 
 
-def _plan_of(
-    session: Session, ctx: ExecutionContext, inst_id: str, contracts: Decimal
-) -> dict[str, object] | None:
+def _plan_of(session: Session, ctx: ExecutionContext, inst_id: str, contracts: Decimal) -> dict[str, object] | None:
     """Plan of the entry that opened a position in this direction: the latest that may have."""
     return session.scalar(
         select(Order.plan)

@@ -14,7 +14,8 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from exchange.errors import ReadFailed
-from execution import bills, notices, outbox
+from execution import bills, halting, notices, outbox
+from execution.breach import breach_of
 from execution.context import ExecutionContext
 from models import Bill, BotState, Position, Trade
 from trading.clock import wall_now
@@ -39,10 +40,8 @@ def observe(ctx: ExecutionContext, equity: Decimal, at: datetime, *, settled: bo
         breach = _note(ctx, equity, at, settled=False)
         if breach is None:
             return None
-    from execution import control  # control writes through the monitor's rows, too
-
     kind, reason = breach
-    control.halt(ctx, reason=reason, kind=kind, actor="account monitor", channel="bot")
+    halting.halt(ctx, reason=reason, kind=kind, actor="account monitor", channel="bot")
     return kind
 
 
@@ -55,22 +54,6 @@ def add_naked_time(ctx: ExecutionContext, session: Session, row: Position, now: 
     state = session.get_one(BotState, ctx.account_id, with_for_update=True)
     state.naked_seconds_total += seconds
     logger.warning("position_was_uncovered", inst_id=row.inst_id, seconds=str(seconds))
-
-
-def breach_of(state: BotState, daily_pct: Decimal, drawdown_pct: Decimal) -> tuple[str, str] | None:
-    """(halt kind, reason) when a limit is passed, None otherwise or when it cannot be known."""
-    equity = state.equity
-    if equity is None:
-        return None
-    if state.day_baseline:
-        loss = (state.day_baseline - equity) / state.day_baseline * 100
-        if loss > daily_pct:
-            return "daily_loss", f"daily loss {loss:.2f} % is over {daily_pct} %"
-    if state.peak_equity:
-        fall = (state.peak_equity - equity) / state.peak_equity * 100
-        if fall > drawdown_pct:
-            return "drawdown", f"drawdown {fall:.2f} % from the peak is over {drawdown_pct} %"
-    return None
 
 
 def _note(ctx: ExecutionContext, equity: Decimal, at: datetime, settled: bool) -> tuple[str, str] | None:
@@ -101,9 +84,7 @@ def _new_day(ctx: ExecutionContext, session: Session, state: BotState, net: Deci
         logger.info("day_started", day=day.isoformat(), baseline=str(state.day_baseline))
 
 
-def _baseline(
-    session: Session, state: BotState, net: Decimal, at: datetime, midnight: datetime
-) -> Decimal | None:
+def _baseline(session: Session, state: BotState, net: Decimal, at: datetime, midnight: datetime) -> Decimal | None:
     seen = state.equity_market_at
     if state.equity is not None and seen is not None and midnight - seen <= NEAR_MIDNIGHT:
         return state.equity
@@ -125,7 +106,7 @@ def _baseline(
     if held is not None or held_over is not None:
         return None
     changed = session.scalar(
-        select(func.coalesce(func.sum(Bill.balance_change), 0)).where(
+        select(func.coalesce(func.sum(Bill.pnl + Bill.fee), 0)).where(
             Bill.account_id == account_id, Bill.market_at >= midnight, Bill.type != TRANSFER
         )
     )

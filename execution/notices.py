@@ -38,9 +38,7 @@ def alert(
     write("alert_raised", kind=kind, severity=severity, inst_id=inst_id, message=message)
 
 
-def audit(
-    session: Session, account_id: int, actor: str, channel: str, action: str, detail: dict[str, Any]
-) -> None:
+def audit(session: Session, account_id: int, actor: str, channel: str, action: str, detail: dict[str, Any]) -> None:
     """An action of a person, or of the bot on its own authority. `channel`: cli, telegram, stream or bot."""
     session.add(AuditEntry(account_id=account_id, actor=actor, channel=channel, action=action, detail=detail))
     logger.info(

@@ -25,9 +25,7 @@ BATCH = 200
 _POSTED = "outbox_posted"
 
 
-def post(
-    session: Session, task: str, queue: str, args: list[Any], not_before: datetime | None = None
-) -> OutboxMessage:
+def post(session: Session, task: str, queue: str, args: list[Any], not_before: datetime | None = None) -> OutboxMessage:
     """Write a message in the caller's transaction. `args` are ids and words only."""
     message = OutboxMessage(task=task, queue=queue, args=args, not_before=not_before)
     session.add(message)
@@ -81,9 +79,7 @@ def purge(ctx: ExecutionContext) -> int:
     """Delete messages sent more than a day ago; returns how many."""
     with ctx.sessions.begin() as session:
         gone = session.execute(
-            delete(OutboxMessage)
-            .where(OutboxMessage.sent_at < ctx.clock.wall_now() - KEPT)
-            .returning(OutboxMessage.id)
+            delete(OutboxMessage).where(OutboxMessage.sent_at < ctx.clock.wall_now() - KEPT).returning(OutboxMessage.id)
         ).all()
     return len(gone)
 

@@ -30,9 +30,7 @@ FUTURES_MODE = "2"
 NET_MODE = "net_mode"
 
 
-def bind_and_verify(
-    settings: AnySettings, sessions: SessionFactory, exchange: OkxExchange, clock: Clock
-) -> Binding:
+def bind_and_verify(settings: AnySettings, sessions: SessionFactory, exchange: OkxExchange, clock: Clock) -> Binding:
     """Bind the database to (mode, uid), verify account, modes and leverage. Raises Refused or ReadFailed."""
     config = exchange.account_config()
     _verify_account(settings, config)
@@ -116,9 +114,7 @@ def _prepare(ctx: ExecutionContext) -> None:
             state = BotState(account_id=ctx.account_id, transfers_total=Decimal(0), consecutive_losses=0)
             session.add(state)
         state.state, state.reconciled_at, state.started_at = "running", None, now
-        known = session.scalar(
-            select(PlaybookVersion.id).where(PlaybookVersion.account_id == ctx.account_id).limit(1)
-        )
+        known = session.scalar(select(PlaybookVersion.id).where(PlaybookVersion.account_id == ctx.account_id).limit(1))
         if known is None:
             session.add(
                 PlaybookVersion(
@@ -140,9 +136,7 @@ def main() -> int:
         settings = load_settings()
         if settings.database_url is None:
             raise Refused("DATABASE_URL is not set")
-        engine = build_engine(
-            settings.database_url.get_secret_value(), "startup", pool_size=1, max_overflow=1
-        )
+        engine = build_engine(settings.database_url.get_secret_value(), "startup", pool_size=1, max_overflow=1)
         binding = bind_and_verify(
             settings, build_sessions(engine), OkxExchange.from_settings(settings), build_clock(settings)
         )

@@ -69,9 +69,7 @@ def _claim(ctx: ExecutionContext, order_id: int, drift: str | None) -> Order | s
         refusal = _refusal(ctx, session, state, order, drift)
         if refusal is not None:
             to, code, reason = refusal
-            transition.move(
-                session, order, to, "submit", {"reason": reason}, last_code=code, last_message=reason
-            )
+            transition.move(session, order, to, "submit", {"reason": reason}, last_code=code, last_message=reason)
             logger.warning("order_not_sent", cl_ord_id=order.cl_ord_id, code=code, reason=reason)
             return to.value
         transition.move(

@@ -21,14 +21,10 @@ class IllegalTransition(RuntimeError):
     """A step the state machine does not have: a defect, never an answer of the exchange."""
 
 
-def record_creation(
-    session: Session, order: Order, source: str, detail: dict[str, Any] | None = None
-) -> None:
+def record_creation(session: Session, order: Order, source: str, detail: dict[str, Any] | None = None) -> None:
     """The first event of a new order. The order must have its id."""
     session.add(
-        OrderEvent(
-            order_id=order.id, from_state=None, to_state=order.state, source=source, detail=detail or {}
-        )
+        OrderEvent(order_id=order.id, from_state=None, to_state=order.state, source=source, detail=detail or {})
     )
 
 
@@ -58,9 +54,7 @@ def move(
     ).scalar_one_or_none()
     if moved is None:
         return False
-    session.add(
-        OrderEvent(order_id=order.id, from_state=current, to_state=to, source=source, detail=detail or {})
-    )
+    session.add(OrderEvent(order_id=order.id, from_state=current, to_state=to, source=source, detail=detail or {}))
     logger.info(
         "order_state",
         cl_ord_id=order.cl_ord_id,

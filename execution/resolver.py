@@ -1,0 +1,157 @@
+"""The truth about orders whose outcome is not known. Only evidence ends `unknown`.
+
+Found (by our id, among the resting, the finished, or by a fill): adopted as the exchange has it. Absent: the exchange's
+own clock is past `expTime` and a grace, and then three spaced looks missed it everywhere while the position stayed what
+our books say. A read that fails proves nothing. Stops and closes carry no `expTime`: they get the time one call may
+take, instead. An absent stop or whole-position close may be tried again, as a new intent.
+"""
+
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+import structlog
+from sqlalchemy import select
+
+from exchange.errors import ReadFailed
+from execution import intents, journal, mirror, notices, outbox, transition
+from execution.context import ExecutionContext
+from execution.submit import locked
+from models import Order, Position
+from trading.orders import Leg, OrderReport, OrderState, PositionReport
+
+logger = structlog.get_logger()
+
+MISSES = 3
+SPACING = timedelta(seconds=1)
+
+
+def resolve_unknown(ctx: ExecutionContext) -> dict[str, str]:
+    """Look once for every order whose outcome is not known; returns clOrdId → what is known now. Safe to repeat."""
+    _give_up_on_submitting(ctx)
+    with ctx.sessions() as session:
+        orders = session.scalars(
+            select(Order)
+            .where(Order.account_id == ctx.account_id, Order.state == OrderState.UNKNOWN)
+            .order_by(Order.id)
+        ).all()
+    known = {}
+    for order in orders:
+        try:
+            known[order.cl_ord_id] = _resolve(ctx, order)
+        except ReadFailed as failure:
+            logger.warning("resolver_read_failed", cl_ord_id=order.cl_ord_id, reason=str(failure))
+            known[order.cl_ord_id] = "unreadable"
+    return known
+
+
+def expected_contracts(ctx: ExecutionContext, inst_id: str) -> Decimal:
+    """Signed contracts our books say are held: the open trade."""
+    with ctx.sessions() as session:
+        trade = journal.open_trade(session, ctx.account_id, inst_id)
+        return journal.signed(trade) if trade is not None else Decimal(0)
+
+
+def _give_up_on_submitting(ctx: ExecutionContext) -> None:
+    """A worker that died in mid-call leaves `submitting` behind: nobody knows what became of it, and nobody sends it."""
+    grace = timedelta(seconds=ctx.settings.http_timeout_s + ctx.settings.unknown_grace_s)
+    now = ctx.clock.wall_now()
+    with outbox.transaction(ctx) as session:
+        left = session.scalars(
+            select(Order)
+            .where(
+                Order.account_id == ctx.account_id,
+                Order.state == OrderState.SUBMITTING,
+                Order.submitted_at < now - grace,
+            )
+            .with_for_update(skip_locked=True)
+        ).all()
+        for order in left:
+            if transition.move(session, order, OrderState.UNKNOWN, "resolver", {"reason": "no outcome was recorded"}):
+                locked(ctx, session, order)
+
+
+def _resolve(ctx: ExecutionContext, order: Order) -> str:
+    if order.kind == "algo":
+        algo = ctx.exchange.algo(order.cl_ord_id)
+        if algo is None:
+            algo = next((a for a in ctx.exchange.algos_pending() if a.algo_cl_ord_id == order.cl_ord_id), None)
+        if algo is not None:
+            mirror.ingest_algo(ctx, algo, source="resolver")
+            return "found"
+    else:
+        report = _find(ctx, order)
+        if report is not None:
+            mirror.ingest_order(ctx, report, source="resolver")
+            return "found"
+    if not _time_is_up(ctx, order):
+        return "too_early"
+    held = _held(ctx.exchange.positions(order.inst_id), order.inst_id)
+    expected = expected_contracts(ctx, order.inst_id)
+    if held != expected:
+        logger.warning("resolver_position_differs", cl_ord_id=order.cl_ord_id, held=str(held), expected=str(expected))
+        return "position_differs"
+    return _miss(ctx, order.id)
+
+
+def _find(ctx: ExecutionContext, order: Order) -> OrderReport | None:
+    """By our id; else among the resting; else among the finished; else by a fill."""
+    exchange, cl_ord_id = ctx.exchange, order.cl_ord_id
+    report = exchange.order(order.inst_id, cl_ord_id)
+    if report is not None:
+        return report
+    listed = [r for r in exchange.orders_pending() if r.cl_ord_id == cl_ord_id]
+    listed = listed or [r for r in exchange.orders_history(order.inst_id) if r.cl_ord_id == cl_ord_id]
+    if listed:
+        return listed[0]
+    fill = next((f for f in exchange.fills(order.inst_id) if f.cl_ord_id == cl_ord_id), None)
+    return exchange.order_by_id(order.inst_id, fill.ord_id) if fill is not None else None
+
+
+def _time_is_up(ctx: ExecutionContext, order: Order) -> bool:
+    """Whether the request can no longer take effect, by the exchange's clock."""
+    assert order.submitted_at is not None, "a claim sets submitted_at"
+    last: datetime | None = order.exp_time if order.kind == "order" else None
+    if last is None:
+        last = order.submitted_at + timedelta(seconds=ctx.settings.http_timeout_s)
+    return ctx.exchange.server_time() > last + timedelta(seconds=ctx.settings.unknown_grace_s)
+
+
+def _held(positions: list[PositionReport], inst_id: str) -> Decimal:
+    return sum((p.contracts for p in positions if p.inst_id == inst_id), Decimal(0))
+
+
+def _miss(ctx: ExecutionContext, order_id: int) -> str:
+    """Count one more proof of absence, and act on the third."""
+    now = ctx.clock.wall_now()
+    with outbox.transaction(ctx) as session:
+        order = session.get_one(Order, order_id, with_for_update=True)
+        if order.state != OrderState.UNKNOWN:
+            return order.state
+        if order.last_miss_at is not None and now - order.last_miss_at < SPACING:
+            return "waiting"
+        order.misses, order.last_miss_at = order.misses + 1, now
+        session.flush()
+        if order.misses < MISSES:
+            return f"missed_{order.misses}"
+        transition.move(session, order, OrderState.ABSENT, "resolver", {"misses": order.misses})
+        mirror.lift_unknown(ctx, session, order.inst_id, f"{order.cl_ord_id} proved absent")
+        notices.alert(
+            session, ctx.account_id, "order_absent", "INFO",
+            f"{order.leg} {order.cl_ord_id} never reached the exchange", inst_id=order.inst_id,
+        )  # fmt: skip
+        if order.leg in (Leg.CLOSE, Leg.FLATTEN) and order.kind == "close_position":
+            position = session.scalars(
+                select(Position).where(
+                    Position.account_id == ctx.account_id,
+                    Position.inst_id == order.inst_id,
+                    Position.contracts != 0,
+                )
+            ).first()
+            if position is not None and position.opened_market_at is not None:
+                intents.record_whole_close(
+                    ctx, session, order.inst_id, position.contracts, position.opened_market_at, Leg(order.leg),
+                    f"again, {order.cl_ord_id} never arrived: {order.reason}", "resolver",
+                )  # fmt: skip
+        elif order.leg == Leg.STOP:
+            outbox.post(session, "protect.check", "protect", [])
+    return OrderState.ABSENT.value
