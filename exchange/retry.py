@@ -47,7 +47,7 @@ def read(what: str, call: Call) -> Envelope:
 
     retrying = Retrying(
         stop=stop_after_attempt(TRIES),
-        wait=wait_exponential_jitter(initial=0.1, max=1.0, jitter=0.1),
+        wait=wait_exponential_jitter(multiplier=0.1, max=1.0, jitter=0.1),
         retry=retry_if_exception_type(_Again),
         before_sleep=log,
         reraise=True,

@@ -88,6 +88,9 @@ class OkxSocket:
         on_message: Callable[[Push], None],
         on_connected: Callable[[bool], None],
         credentials: Credentials | None = None,
+        ping_after_s: float = PING_AFTER_S,
+        pong_within_s: float = PONG_WITHIN_S,
+        ack_within_s: float = ACK_TIMEOUT_S,
     ) -> None:
         self.name = name
         self._url = url
@@ -95,6 +98,7 @@ class OkxSocket:
         self._on_message = on_message
         self._on_connected = on_connected
         self._credentials = credentials
+        self._ping_after_s, self._pong_within_s, self._ack_within_s = ping_after_s, pong_within_s, ack_within_s
         self._stopping = threading.Event()
         self._socket: Any = None
         self._thread = threading.Thread(target=self._run, name=f"socket-{name}", daemon=True)
@@ -155,7 +159,7 @@ class OkxSocket:
         self._socket = websocket.create_connection(
             self._url, timeout=CONNECT_TIMEOUT_S, enable_multithread=False, skip_utf8_validation=True
         )
-        self._socket.settimeout(TICK_S)
+        self._socket.settimeout(min(TICK_S, self._ping_after_s / 2))
         early: list[Push] = []
         if self._credentials is not None:
             self._login(self._credentials)
@@ -192,7 +196,7 @@ class OkxSocket:
                 ],
             }
         )
-        deadline = monotonic() + ACK_TIMEOUT_S
+        deadline = monotonic() + self._ack_within_s
         while True:
             message = self._receive(deadline, "login")
             if message.get("event") == "login" and str(message.get("code")) == "0":
@@ -203,7 +207,7 @@ class OkxSocket:
         missing = {_key(arg) for arg in self._args}
         for start in range(0, len(self._args), ARGS_PER_MESSAGE):
             self._send({"op": "subscribe", "args": self._args[start : start + ARGS_PER_MESSAGE]})
-        deadline = monotonic() + ACK_TIMEOUT_S
+        deadline = monotonic() + self._ack_within_s
         while missing:
             message = self._receive(deadline, f"acknowledgement of {len(missing)} subscriptions")
             if message.get("event") == "subscribe":
@@ -220,10 +224,10 @@ class OkxSocket:
             now = monotonic()
             if message is None:
                 silent = now - heard
-                if not pinged and silent > PING_AFTER_S:
+                if not pinged and silent > self._ping_after_s:
                     self._socket.send("ping")
                     pinged = True
-                elif pinged and silent > PING_AFTER_S + PONG_WITHIN_S:
+                elif pinged and silent > self._ping_after_s + self._pong_within_s:
                     raise _Reconnect("no answer to ping")
                 continue
             heard, pinged = now, False
@@ -251,7 +255,7 @@ class OkxSocket:
             message = self._next()
             if message is not None:
                 return message
-        raise _Reconnect(f"no {awaited} within {ACK_TIMEOUT_S:.0f} s")
+        raise _Reconnect(f"no {awaited} within {self._ack_within_s:g} s")
 
     def _next(self) -> dict[str, Any] | None:
         """The next message, {} for a pong, None when none came within a tick."""
