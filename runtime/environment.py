@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from runtime.errors import OperatorError, file_trouble
 from runtime.home import Home, Secrets
+from runtime.neighbours import choosing_ports
 from runtime.ports import HOST, choose_port
 from runtime.postgres import Cluster
 from runtime.redis_server import RedisServer
@@ -115,13 +116,17 @@ def plan_ports(settings: AnySettings, home: Home) -> dict[str, int]:
     names = needed_ports(settings)
     demanded: dict[str, int | None] = {name: getattr(settings, f"{name}_port") for name in names}
     ports: dict[str, int] = {}
-    # The operator's choices first, so that a choice of ours never takes one of them.
-    for name in sorted(names, key=lambda each: demanded[each] is None):
-        preferred = last_time.get(name, PREFERRED_PORTS[name])
-        ports[name] = choose_port(
-            name, preferred, demanded=demanded[name], promised=ports.values(), setting=f"{name}_port".upper()
-        )
-    home.remember_ports(ports)
+    with choosing_ports(home) as promised:
+        # The operator's choices first, so that a choice of ours never takes one of them.
+        for name in sorted(names, key=lambda each: demanded[each] is None):
+            ports[name] = choose_port(
+                name,
+                last_time.get(name, PREFERRED_PORTS[name]),
+                demanded=demanded[name],
+                promised=promised | set(ports.values()),
+                setting=f"{name}_port".upper(),
+            )
+        home.remember_ports(ports)
     return ports
 
 

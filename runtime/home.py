@@ -17,6 +17,7 @@ import json
 import os
 import secrets
 import shutil
+import stat
 import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -50,6 +51,18 @@ class RunningBot:
     since: str
     detached: bool
     urls: dict[str, str]
+
+
+def private_folder() -> Path:
+    """A short-named folder of this user alone, for sockets and what several homes must agree on."""
+    folder = Path("/tmp") / f"okxbot-{os.getuid()}"
+    with file_trouble("create", folder):
+        folder.mkdir(mode=0o700, exist_ok=True)
+        found = folder.lstat()
+    # In a world-writable place somebody else may have put it there first.
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077:
+        raise OperatorError(f"{folder} is not a folder of this user alone; remove it")
+    return folder
 
 
 class Lock:
@@ -142,13 +155,7 @@ class Home:
         if len(os.fsencode(path)) <= _LONGEST_SOCKET_PATH:
             return path
         digest = hashlib.sha256(os.fsencode(self.folder)).hexdigest()[:16]
-        folder = Path("/tmp") / f"okxbot-{os.getuid()}-{digest}"
-        with file_trouble("create", folder):
-            folder.mkdir(mode=0o700, exist_ok=True)
-            found = folder.lstat()
-        if found.st_uid != os.getuid() or found.st_mode & 0o077:
-            raise OperatorError(f"{folder} belongs to somebody else; choose a shorter OKXBOT_HOME")
-        return folder / "supervisor.sock"
+        return private_folder() / f"{digest}.sock"
 
     def ready_file(self, service: str) -> Path:
         return self.run / f"{service}.ready"

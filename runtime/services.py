@@ -30,6 +30,8 @@ class Service:
     directory: Path = CHECKOUT
     # Does it touch OKXBOT_READY_FILE once it is ready, and must `up` wait for that?
     announces_ready: bool = False
+    # Seconds it must live to count as started; one that dies sooner is restarted after growing pauses.
+    started_after: int = 3
     environment: dict[str, str] = field(default_factory=dict)
 
 

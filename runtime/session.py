@@ -119,11 +119,8 @@ class _Watcher(threading.Thread):
 
 
 def clear_the_way(home: Home, say: Say, services: list[Service]) -> None:
-    """Refuse if a detached bot runs here; stop what a killed terminal or supervisor left behind."""
+    """Stop what a killed terminal or supervisor left behind."""
     if home.supervisor_lock.is_held():
-        bot = home.running_bot()
-        if bot is not None and bot.detached:
-            refuse_if_running(home)
         say("the command that ran this bot was killed; stopping what it left running")
         take_down(home, services, say)
     elif find_leftovers(home):
@@ -167,6 +164,10 @@ def run_session(
     home.prepare()
     with home.up_lock as lock:
         if not lock.take():
+            refuse_if_running(home)
+        # Before anything below may take it down: a detached bot is left alone.
+        bot = home.running_bot()
+        if home.supervisor_lock.is_held() and bot is not None and bot.detached:
             refuse_if_running(home)
         with _stop_signals():
             if seconds is not None:

@@ -25,8 +25,6 @@ from runtime.services import Service
 
 _ANSWER_WITHIN = 15
 _LOG_SIZE, _LOG_BACKUPS = "10MB", 3
-# A process that lives this long counts as started; one that dies sooner waits a second longer each time.
-STARTED_AFTER = 3
 ALIVE = ("STARTING", "RUNNING")
 # Characters its configuration file gives a meaning of its own.
 _UNWRITABLE = "\"'\\;#\n\r"
@@ -170,7 +168,7 @@ def configuration(home: Home, services: Iterable[Service]) -> str:
             f"environment={variables}",
             "autostart=false",
             "autorestart=true",
-            f"startsecs={STARTED_AFTER}",
+            f"startsecs={service.started_after}",
             "startretries=1000000",
             f"stopsignal={service.stop_signal}",
             f"stopwaitsecs={service.stop_timeout}",

@@ -4,6 +4,7 @@ usage: python small_bot.py up [--detach] [--for SECONDS] | down      (OKXBOT_HOM
 """
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from runtime.environment import Plan
@@ -20,13 +21,14 @@ SMALL_SERVICE = Path(__file__).with_name("small_service.py")
 def table(plan: Plan) -> list[Service]:
     servers = [service for service in services_for(plan) if service.name in ("postgres", "redis")]
     small = (sys.executable, str(SMALL_SERVICE))
-    return [
+    services = [
         *servers,
-        Service("exchange", (*small, "--port", str(plan.ports["exchange"])), EXCHANGE, 5, directory=Path("/")),
+        Service("exchange", (*small, "--port", str(plan.ports["exchange"])), EXCHANGE, 5),
         Service("market-feed", small, WORK, 1, announces_ready=True),
-        Service("trade", (*small, "--drain", "1"), WORK, 2),
+        Service("trade", (*small, "--drain", "0.3"), WORK, 2),
         Service("beat", small, CLOCKWORK, 1),
     ]
+    return [replace(service, started_after=1) for service in services]
 
 
 def view(_settings: AnySettings) -> None:

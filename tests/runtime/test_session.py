@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import psutil
 import pytest
 
 from runtime.home import Home
@@ -48,6 +47,8 @@ class SmallBot:
             if process.stdout:
                 process.stdout.close()
         self.command("down")
+
+    def remove_database(self) -> None:
         place = self.home.postgres.resolve()
         if self.home.postgres.is_symlink() and place.name.startswith("database-"):
             subprocess.run(["rm", "-rf", str(place)], check=True)
@@ -71,9 +72,17 @@ def read_until(process: subprocess.Popen[str], text: str) -> list[str]:
     raise AssertionError(f"{text!r} was never said:\n" + "\n".join(lines))
 
 
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """One home for all, so that its database is made once."""
+    folder = tmp_path_factory.mktemp("session") / "home"
+    yield folder
+    SmallBot(folder).remove_database()
+
+
 @pytest.fixture
-def bot(tmp_path: Path) -> Iterator[SmallBot]:
-    each = SmallBot(tmp_path / "home")
+def bot(home: Path) -> Iterator[SmallBot]:
+    each = SmallBot(home)
     yield each
     each.clean_up()
 
@@ -96,9 +105,19 @@ def test_sigterm_ends_everything_in_order_and_exits_zero(bot: SmallBot) -> None:
     assert "shutdown_complete" in (bot.home.logs / "trade.log").read_text()
 
 
-def test_second_up_says_who_runs_the_bot(bot: SmallBot) -> None:
+def assert_no_password_is_visible(home: Home) -> None:
+    secrets = home.secrets()
+    words = (secrets.postgres_password, secrets.redis_password, secrets.flower_password)
+    for each in find_leftovers(home):
+        assert not any(word in " ".join(each.process.cmdline()) for word in words)
+    assert not any(word in (home.run / "supervisord.conf").read_text() for word in words)
+    assert home.folder.stat().st_mode & 0o077 == 0
+
+
+def test_second_up_says_who_runs_the_bot_and_no_password_shows(bot: SmallBot) -> None:
     process = bot.up()
     read_until(process, "view")
+    assert_no_password_is_visible(bot.home)
     second = bot.command("up")
     assert second.returncode == 2
     assert len(second.stderr.splitlines()) == 1
@@ -133,7 +152,7 @@ def test_killed_terminal_is_cleaned_up_by_the_next_up(bot: SmallBot) -> None:
 
 
 def test_killed_supervisor_is_replaced_with_its_services(bot: SmallBot) -> None:
-    process = bot.up()
+    process = bot.up("--for", "300")
     read_until(process, "view")
     os.kill(SupervisorClient(bot.home).pid(), signal.SIGKILL)
     read_until(process, "the supervisor was killed")
@@ -146,21 +165,15 @@ def test_killed_supervisor_is_replaced_with_its_services(bot: SmallBot) -> None:
     assert process.wait(10) == 0
 
 
-def test_down_cleans_up_after_a_killed_supervisor(bot: SmallBot) -> None:
+def test_detached_bot_refuses_a_second_and_down_cleans_up_even_after_a_killed_supervisor(bot: SmallBot) -> None:
     assert bot.command("up", "--detach").returncode == 0
-    os.kill(SupervisorClient(bot.home).pid(), signal.SIGKILL)
-    wait_for(lambda: not bot.home.supervisor_lock.is_held())
-    assert {each.service for each in find_leftovers(bot.home)} >= {"postgres", "redis", "trade"}
-    assert bot.command("down").returncode == 0
-    assert find_leftovers(bot.home) == []
-
-
-def test_detached_bot_outlives_its_command_and_refuses_a_second(bot: SmallBot) -> None:
-    assert bot.command("up", "--detach").returncode == 0
-    assert SupervisorClient(bot.home).answers()
     second = bot.command("up")
     assert second.returncode == 2
     assert "already runs" in second.stderr
+    assert all(state.state == "RUNNING" for state in SupervisorClient(bot.home).states().values())
+    os.kill(SupervisorClient(bot.home).pid(), signal.SIGKILL)
+    wait_for(lambda: not bot.home.supervisor_lock.is_held())
+    assert {each.service for each in find_leftovers(bot.home)} >= {"postgres", "redis", "trade"}
     assert bot.command("down").returncode == 0
     assert find_leftovers(bot.home) == []
 
@@ -183,7 +196,7 @@ def test_taken_port_is_avoided_and_a_demanded_one_is_named(bot: SmallBot) -> Non
 def test_two_homes_run_side_by_side(bot: SmallBot, tmp_path: Path) -> None:
     other = SmallBot(tmp_path / "other home, with a space and 100%")
     try:
-        first, second = bot.up(), other.up()
+        first, second = bot.up("--for", "300"), other.up()
         read_until(first, "view")
         read_until(second, "view")
         assert not set(bot.home.remembered_ports().values()) & set(other.home.remembered_ports().values())
@@ -192,6 +205,7 @@ def test_two_homes_run_side_by_side(bot: SmallBot, tmp_path: Path) -> None:
         assert all(state.state == "RUNNING" for state in SupervisorClient(other.home).states().values())
     finally:
         other.clean_up()
+        other.remove_database()
 
 
 def test_ctrl_c_in_a_terminal_reaches_the_command_only(bot: SmallBot) -> None:
@@ -214,24 +228,3 @@ def test_ctrl_c_in_a_terminal_reaches_the_command_only(bot: SmallBot) -> None:
     assert b"everything stopped" in shown
     assert b"Traceback" not in shown
     assert "shutdown_complete" in (bot.home.logs / "trade.log").read_text()
-
-
-def test_for_seconds_ends_by_itself(bot: SmallBot) -> None:
-    process = bot.up("--for", "6")
-    read_until(process, "everything stopped")
-    assert process.wait(10) == 0
-
-
-def test_no_password_is_in_any_argument_or_readable_file(bot: SmallBot) -> None:
-    process = bot.up()
-    read_until(process, "view")
-    secrets = bot.home.secrets()
-    words = (secrets.postgres_password, secrets.redis_password, secrets.flower_password)
-    for each in find_leftovers(bot.home):
-        try:
-            line = " ".join(each.process.cmdline())
-        except psutil.NoSuchProcess:
-            continue
-        assert not any(word in line for word in words)
-    assert not any(word in (bot.home.run / "supervisord.conf").read_text() for word in words)
-    assert bot.home.folder.stat().st_mode & 0o077 == 0
