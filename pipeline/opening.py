@@ -4,6 +4,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
 
 from models import BotState, DecisionCycle
 from pipeline.context import PipelineContext
@@ -19,7 +20,7 @@ def open_cycle(ctx: PipelineContext, inst_id: str, slot: datetime, opened_by: st
         state = session.execute(
             select(BotState.state).where(BotState.account_id == execution.account_id)
         ).scalar_one_or_none()
-        if state != "running":
+        if state != "running" or _exists(session, execution.account_id, inst_id, slot):
             return None
         return session.execute(
             insert(DecisionCycle)
@@ -36,8 +37,23 @@ def open_cycle(ctx: PipelineContext, inst_id: str, slot: datetime, opened_by: st
         ).scalar_one_or_none()
 
 
+def _exists(session: Session, account_id: int, inst_id: str, slot: datetime) -> bool:
+    """Spares the sequence a number for every tick that finds the cycle open; the unique row still decides."""
+    key = (
+        DecisionCycle.account_id == account_id,
+        DecisionCycle.inst_id == inst_id,
+        DecisionCycle.slot == slot,
+    )
+    return session.scalar(select(DecisionCycle.id).where(*key)) is not None
+
+
 def open_due(ctx: PipelineContext) -> list[int]:
-    """Open the current slot of every instrument: beat's watchdog over the feed, so it waits a moment first."""
+    """Open the current slot of every instrument: beat's watchdog over the feed, so it waits a moment first.
+
+    In lockstep the pacer alone opens cycles, one after the other.
+    """
+    if getattr(ctx.settings, "paper_speed", 1) == "lockstep":
+        return []
     seconds = BAR_SECONDS[ctx.settings.decision_bar]
     now = ctx.execution.clock.market_now()
     slot = slot_close(now, seconds)

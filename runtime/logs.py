@@ -19,7 +19,10 @@ SECRET_TEXT = (
     (re.compile(r"(Bearer\s+)\S+", re.I), r"\1***"),
     (re.compile(r"bot\d{6,}:[\w-]{20,}"), "bot***"),
 )
-_NOISY = ("httpx", "httpcore", "urllib3", "websocket", "apscheduler", "amqp", "kombu", "tornado.access")
+_NOISY = (
+    "httpx", "httpcore", "urllib3", "websocket", "apscheduler", "amqp", "kombu", "tornado.access", "celery.app.trace",
+    "celery.worker.strategy", "celery.beat", "celery.worker.consumer.connection", "flower.command", "tornado.general",
+)  # fmt: skip
 
 
 def scrub(value: Any) -> Any:

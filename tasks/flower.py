@@ -15,9 +15,11 @@ def main() -> int:
         return 2
     port = os.environ.get("FLOWER_PORT", "5555")
     address = os.environ.get("FLOWER_ADDRESS", "127.0.0.1")
-    from tasks.app import app
+    from tasks.app import app, own_logging
 
-    arguments = ["flower", f"--port={port}", f"--address={address}", "--read_only=True", "--purge_offline_workers=60"]
+    own_logging()
+    arguments = ["flower", f"--port={port}", f"--address={address}", "--read_only=True", "--purge_offline_workers=60",
+                 "--logging=none"]  # fmt: skip
     try:
         app.start(arguments)
     except SystemExit as stop:

@@ -19,6 +19,7 @@ def main(name: str) -> int:
 
     app.worker_main(
         [
+            "--quiet",
             "worker",
             "-Q", worker.queue,
             "-n", f"{name}@okxbot",
