@@ -1,5 +1,7 @@
 """Builds the brain a process needs from its settings. The SDKs are imported only where they are used."""
 
+from importlib import import_module
+
 from brain.analyst import Analyst
 from brain.research import Researcher
 from brain.rules_analyst import RulesAnalyst
@@ -36,3 +38,13 @@ def build_researcher(
     from brain.perplexity_research import PerplexityResearcher
 
     return PerplexityResearcher.from_settings(settings, sessions, clock, account_id)
+
+
+def warm(settings: AnySettings, service: str) -> None:
+    """Import the SDK this worker will use: seconds on a busy machine, which no decision's deadline should pay."""
+    if settings.analyst_in_use == "rules":
+        return
+    if service in ("opus", "haiku", "reflection"):
+        import_module("anthropic")
+    elif service == "perplexity" and settings.perplexity_api_key is not None:
+        import_module("perplexity")

@@ -5,10 +5,12 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
+from sqlalchemy import create_engine, delete, text
 
 from brain.analyst import DecisionRequest, RecentTrade
-from models import Account, DecisionCycle
+from models import Account, DecisionCycle, LlmCall, ResearchEntry, ScreenerLog
 from models.session import SessionFactory, build_engine, build_sessions
+from runtime.postgres import EmbeddedPostgres
 from settings import AnySettings, load_settings
 from tests.standins.anthropic_api import AnthropicStandin
 from trading.clock import WallClock, wall_now
@@ -76,7 +78,9 @@ PLAYBOOK = Playbook(
     confidence_floor=Decimal("0.55"),
     regimes={
         Regime.TRENDING_UP: RegimeRule(guidance="Buy with the trend.", directions=("long",)),
-        Regime.RANGING: RegimeRule(guidance="Fade the edges.", directions=("long", "short"), size_factor=Decimal("0.5")),
+        Regime.RANGING: RegimeRule(
+            guidance="Fade the edges.", directions=("long", "short"), size_factor=Decimal("0.5")
+        ),
     },
     strategies={
         "momentum": StrategyRule(
@@ -100,11 +104,26 @@ def make_request(cycle_id: int = 1, **changed: object) -> DecisionRequest:
     return DecisionRequest(**(values | changed))  # type: ignore[arg-type]
 
 
-@pytest.fixture
-def sessions(database_url: str) -> Iterator[SessionFactory]:
-    engine = build_engine(database_url)
+@pytest.fixture(scope="session")
+def brain_sessions(postgres_server: EmbeddedPostgres, migrated_template: str) -> Iterator[SessionFactory]:
+    """One database for all tests of this room; `sessions` empties it."""
+    maintenance = create_engine(postgres_server.cluster.url("postgres"), isolation_level="AUTOCOMMIT")
+    with maintenance.connect() as connection:
+        connection.execute(text(f"CREATE DATABASE brain TEMPLATE {migrated_template}"))
+    engine = build_engine(postgres_server.cluster.url("brain"))
     yield build_sessions(engine)
     engine.dispose()
+    with maintenance.connect() as connection:
+        connection.execute(text("DROP DATABASE brain WITH (FORCE)"))
+    maintenance.dispose()
+
+
+@pytest.fixture
+def sessions(brain_sessions: SessionFactory) -> SessionFactory:
+    with brain_sessions.begin() as session:
+        for table in (ScreenerLog, ResearchEntry, LlmCall, DecisionCycle, Account):
+            session.execute(delete(table))
+    return brain_sessions
 
 
 @pytest.fixture
@@ -132,10 +151,18 @@ def clock() -> WallClock:
     return WallClock()
 
 
-@pytest.fixture
-def anthropic_api() -> Iterator[AnthropicStandin]:
+@pytest.fixture(scope="session")
+def anthropic_server() -> Iterator[AnthropicStandin]:
+    import anthropic  # noqa: F401 - seconds on a busy machine, which no test's deadline should pay
+
     with AnthropicStandin() as api:
         yield api
+
+
+@pytest.fixture
+def anthropic_api(anthropic_server: AnthropicStandin) -> AnthropicStandin:
+    anthropic_server.reset()
+    return anthropic_server
 
 
 @pytest.fixture

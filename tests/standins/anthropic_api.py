@@ -43,7 +43,12 @@ class AnthropicStandin(Standin):
 
     def __init__(self, key: str = "sk-ant-standin", say: Callable[[dict[str, Any]], Answer] | None = None) -> None:
         super().__init__("/v1/messages", key)
-        self.say = say or _ordinary
+        self._key, self._say = key, say or _ordinary
+        self.reset()
+
+    def reset(self) -> None:
+        super().reset()
+        self.key, self.say = self._key, self._say
         self._cached: set[str] = set()
 
     def check(self, request: Request, body: Any) -> Response | None:

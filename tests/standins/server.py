@@ -64,6 +64,10 @@ class Standin:
         self._thread.join(5)
         self._socket.close()
 
+    def reset(self) -> None:
+        """As new, for the next test."""
+        self.requests, self.refused, self.faults = [], [], deque()
+
     def check(self, request: Request, body: Any) -> Response | None:
         """What the real API would refuse, as it refuses it."""
         raise NotImplementedError
