@@ -46,16 +46,22 @@ def decide(
         return manage(position, opposite, market.frames, market.regime)
     if market.regime is Regime.UNKNOWN:
         frame = market.frames.get("4H")
-        return _hold(market, f"the 4H regime is not known yet ({frame.bars if frame else 0} closed 4H candles)")
+        return _hold(
+            market, f"the 4H regime is not known yet ({frame.bars if frame else 0} closed 4H candles)"
+        )
     barred = playbook.barred(market.market_at)
     if barred is not None:
         return _hold(market, f"no entries at this hour: {barred.reason}")
-    confident = [s for s in signals if playbook.calibration.calibrated(s.confidence) >= playbook.confidence_floor]
+    confident = [
+        s for s in signals if playbook.calibration.calibrated(s.confidence) >= playbook.confidence_floor
+    ]
     if confident:
         return _enter(market, playbook, confident[0])
     if signals:
         weak = signals[0]
-        return _hold(market, f"{weak.strategy} {weak.direction} is below the confidence floor ({weak.confidence})")
+        return _hold(
+            market, f"{weak.strategy} {weak.direction} is below the confidence floor ({weak.confidence})"
+        )
     return _hold(market, _nearest(waiting), tuple(f"{name} {w.direction}: {w.reason}" for name, w in waiting))
 
 

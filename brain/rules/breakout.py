@@ -1,9 +1,7 @@
 """Breakout: the price leaves the 20-bar range of the 15m candles on more volume than usual."""
 
-from decimal import Decimal
-
 from brain.rules.signal import Condition, Direction, Frames, Signal, Waiting, first_failing, price_text
-from brain.rules.trend import below_or_above, hour_stop, sign_of
+from brain.rules.trend import below_or_above, confidence_of, hour_moves, hour_stop, sign_of
 from trading.playbook import StrategyRule
 
 NAME = "breakout"
@@ -16,9 +14,9 @@ def look(frames: Frames, direction: Direction, rule: StrategyRule) -> Signal | W
     edge = frames.value("15m", "highest20" if direction == "long" else "lowest20")
     volume = frames.value("5m", "volume_ratio")
     hour_hist = frames.value("1H", "macd_hist")
-    slope = frames.value("1H", "ema20_slope_pct")
     needed = rule.parameter("volume_ratio")
     beyond = "above" if direction == "long" else "below"
+    widening, moving = hour_moves(frames, rule)
     waiting = first_failing(
         direction,
         [
@@ -27,7 +25,7 @@ def look(frames: Frames, direction: Direction, rule: StrategyRule) -> Signal | W
                 f"waits for a close {beyond} the 15m range at {price_text(edge)} (now {price_text(close)})",
             ),
             Condition(sign * hour_hist > 0, f"1H MACD points the other way (histogram {hour_hist:.3g})"),
-            Condition(sign * slope > 0, f"1H EMA20 slopes the other way ({slope:+.2f} %)"),
+            *moving,
             Condition(volume >= needed, f"5m volume is {volume:.1f} × its mean, {needed:g} × is asked for"),
         ],
     )
@@ -37,10 +35,10 @@ def look(frames: Frames, direction: Direction, rule: StrategyRule) -> Signal | W
         direction=direction,
         strategy=NAME,
         stop_distance=hour_stop(frames, rule),
-        confidence=Decimal(str(rule.parameter("confidence"))),
+        confidence=confidence_of(frames, rule, widening),
         observations=(
             f"5m close {price_text(close)} left the 20-bar 15m range at {price_text(edge)}",
-            f"5m volume {volume:.1f} × its mean; 1H EMA20 slope {slope:+.2f} %",
+            f"5m volume {volume:.1f} × its mean; 1H ATR14 {widening:.2f} × its mean",
         ),
         risk_factors=("a range can pull a breakout back",),
         invalidation=below_or_above(direction, "close", "15m", frames.value("15m", "bb_middle")),

@@ -3,7 +3,7 @@
 from decimal import Decimal
 
 from brain.rules.signal import Condition, Direction, Frames, Signal, Waiting, first_failing, price_text
-from brain.rules.trend import sign_of
+from brain.rules.trend import hour_stop, sign_of
 from trading.decision import Invalidation
 from trading.playbook import StrategyRule
 
@@ -17,7 +17,6 @@ def look(frames: Frames, direction: Direction, rule: StrategyRule) -> Signal | W
     close, before = frames.value("15m", "close"), frames.value("15m", "previous_close")
     band = frames.value("15m", band_name)
     adx = frames.value("1H", "adx14")
-    now = frames.value("5m", "close")
     rsi = frames.value("15m", "rsi14")
     far = rule.parameter("rsi_far") if direction == "long" else 100 - rule.parameter("rsi_far")
     most_adx, trend_adx = rule.parameter("adx_max"), rule.parameter("adx_trend")
@@ -42,7 +41,7 @@ def look(frames: Frames, direction: Direction, rule: StrategyRule) -> Signal | W
     return Signal(
         direction=direction,
         strategy=NAME,
-        stop_distance=_stop(frames, rule, now),
+        stop_distance=hour_stop(frames, rule),
         confidence=Decimal(str(rule.parameter("confidence"))),
         observations=(
             f"15m closed back inside its Bollinger band at {price_text(band)} (RSI14 {rsi:.0f})",
@@ -53,10 +52,3 @@ def look(frames: Frames, direction: Direction, rule: StrategyRule) -> Signal | W
             indicator="adx14", timeframe="1H", comparison="above", level=Decimal(str(trend_adx))
         ),
     )
-
-
-def _stop(frames: Frames, rule: StrategyRule, price: float) -> float:
-    """A multiple of 15m ATR14 in USDT, kept between the playbook's bounds."""
-    distance = rule.parameter("stop_atr") * frames.value("15m", "atr14")
-    low, high = rule.parameter("stop_min_pct"), rule.parameter("stop_max_pct")
-    return min(max(distance, price * low / 100), price * high / 100)

@@ -3,10 +3,8 @@
 The widening is what carries it: on OKX's 2022 candles the same breakout without it loses its fees.
 """
 
-from decimal import Decimal
-
 from brain.rules.signal import Condition, Direction, Frames, Signal, Waiting, first_failing, price_text
-from brain.rules.trend import below_or_above, hour_stop, hour_trend, sign_of
+from brain.rules.trend import below_or_above, confidence_of, hour_moves, hour_stop, hour_trend, sign_of
 from trading.playbook import StrategyRule
 
 NAME = "momentum"
@@ -20,14 +18,12 @@ def look(frames: Frames, direction: Direction, rule: StrategyRule) -> Signal | W
     atr, atr_mean = frames.value("1H", "atr14"), frames.value("1H", "atr14_mean20")
     beyond = "above" if direction == "long" else "below"
     widening = atr / atr_mean if atr_mean > 0 else 0.0
+    widening, moving = hour_moves(frames, rule)
     waiting = first_failing(
         direction,
         [
             *hour_trend(frames, direction),
-            Condition(
-                widening >= rule.parameter("atr_widening"),
-                f"the 1H range is not widening (ATR14 is {widening:.2f} × its mean)",
-            ),
+            *moving,
             Condition(
                 sign * (close - extreme) > 0,
                 f"waits for a 5m close {beyond} {price_text(extreme)} (now {price_text(close)})",
@@ -39,18 +35,19 @@ def look(frames: Frames, direction: Direction, rule: StrategyRule) -> Signal | W
     volume = frames.value("5m", "volume_ratio")
     adx = frames.value("1H", "adx14")
     rsi = frames.value("1H", "rsi14")
-    confidence = Decimal(str(rule.parameter("confidence"))) + (Decimal("0.02") if adx > 25 else Decimal(0))
     stretched = sign * (rsi - 50) > 25
     return Signal(
         direction=direction,
         strategy=NAME,
         stop_distance=hour_stop(frames, rule),
-        confidence=confidence,
+        confidence=confidence_of(frames, rule, widening),
         observations=(
             f"5m close {price_text(close)} is {beyond} its 20-bar extreme {price_text(extreme)}",
             f"1H EMA20 and the last 1H close agree; 1H ADX14 {adx:.0f}",
             f"1H ATR14 is {widening:.2f} × its 20-bar mean; 5m volume {volume:.1f} × its mean",
         ),
-        risk_factors=(f"1H RSI14 {rsi:.0f} is stretched",) if stretched else ("breakouts fail more often than not",),
+        risk_factors=(f"1H RSI14 {rsi:.0f} is stretched",)
+        if stretched
+        else ("breakouts fail more often than not",),
         invalidation=below_or_above(direction, "close", "1H", frames.value("1H", "ema50")),
     )

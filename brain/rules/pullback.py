@@ -1,9 +1,7 @@
 """Pullback: with the hour's trend, when the 5m stochastic of RSI turns back from the far side."""
 
-from decimal import Decimal
-
 from brain.rules.signal import Condition, Direction, Frames, Signal, Waiting, first_failing, price_text
-from brain.rules.trend import below_or_above, hour_stop, hour_trend, sign_of
+from brain.rules.trend import below_or_above, confidence_of, hour_moves, hour_stop, hour_trend, sign_of
 from trading.playbook import StrategyRule
 
 NAME = "pullback"
@@ -16,24 +14,24 @@ def look(frames: Frames, direction: Direction, rule: StrategyRule) -> Signal | W
     k, d = frames.value("5m", "stochrsi_k"), frames.value("5m", "stochrsi_d")
     hour_ema = frames.value("1H", "ema20")
     depth = rule.parameter("stochrsi_depth")
-    atr, atr_mean = frames.value("1H", "atr14"), frames.value("1H", "atr14_mean20")
-    widening = atr / atr_mean if atr_mean > 0 else 0.0
     far = depth if direction == "long" else 100 - depth
     beyond = "above" if direction == "long" else "below"
+    widening, moving = hour_moves(frames, rule)
     waiting = first_failing(
         direction,
         [
             *hour_trend(frames, direction),
-            Condition(
-                widening >= rule.parameter("atr_widening"),
-                f"the 1H range is shrinking (ATR14 is {widening:.2f} × its mean)",
-            ),
+            *moving,
             Condition(
                 sign * (close - hour_ema) > 0,
                 f"the pullback has gone through 1H EMA20 {price_text(hour_ema)}",
             ),
-            Condition(sign * (far - d) > 0, f"waits for a pullback: 5m StochRSI %D {d:.0f} against {far:.0f}"),
-            Condition(sign * (k - d) > 0, f"waits for the turn: 5m StochRSI %K {k:.0f} has not crossed %D {d:.0f}"),
+            Condition(
+                sign * (far - d) > 0, f"waits for a pullback: 5m StochRSI %D {d:.0f} against {far:.0f}"
+            ),
+            Condition(
+                sign * (k - d) > 0, f"waits for the turn: 5m StochRSI %K {k:.0f} has not crossed %D {d:.0f}"
+            ),
         ],
     )
     if waiting:
@@ -43,7 +41,7 @@ def look(frames: Frames, direction: Direction, rule: StrategyRule) -> Signal | W
         direction=direction,
         strategy=NAME,
         stop_distance=hour_stop(frames, rule),
-        confidence=Decimal(str(rule.parameter("confidence"))) + (Decimal("0.02") if adx > 25 else Decimal(0)),
+        confidence=confidence_of(frames, rule, widening),
         observations=(
             f"5m StochRSI turned from {d:.0f} (%K {k:.0f}) {beyond} 1H EMA20 {price_text(hour_ema)}",
             f"1H EMA20 and the last 1H close agree; 1H ADX14 {adx:.0f}",

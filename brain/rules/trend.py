@@ -1,8 +1,13 @@
 """What the strategies that follow a trend share: which way the hour points, and how far a stop is kept."""
 
+from decimal import Decimal
+
 from brain.rules.signal import Condition, Direction, Frames, price_text
 from trading.decision import Invalidation
 from trading.playbook import StrategyRule
+
+
+STRONG_ADX = 25.0
 
 
 def sign_of(direction: Direction) -> int:
@@ -25,6 +30,32 @@ def hour_trend(frames: Frames, direction: Direction) -> list[Condition]:
             f"the last 1H close {price_text(close)} is not {above} EMA20 {price_text(fast)}",
         ),
     ]
+
+
+def hour_moves(frames: Frames, rule: StrategyRule) -> tuple[float, list[Condition]]:
+    """How wide the hour's range is against its own mean, and the demand that it neither shrinks nor is too small.
+
+    A dead market is refused because the fees are then most of every stop.
+    """
+    atr, mean = frames.value("1H", "atr14"), frames.value("1H", "atr14_mean20")
+    widening = atr / mean if mean > 0 else 0.0
+    share = atr / frames.value("1H", "close") * 100
+    least = rule.parameter("atr_min_pct")
+    return widening, [
+        Condition(
+            widening >= rule.parameter("atr_widening"),
+            f"the 1H range is shrinking (ATR14 is {widening:.2f} × its mean)",
+        ),
+        Condition(
+            share >= least, f"1H ATR14 is {share:.2f} % of the price, under {least:g} %: fees would eat it"
+        ),
+    ]
+
+
+def confidence_of(frames: Frames, rule: StrategyRule, widening: float) -> Decimal:
+    """The playbook's base, two points more each for a widening range and for a strong 1H trend."""
+    bonus = (widening >= 1) + (frames.value("1H", "adx14") > STRONG_ADX)
+    return Decimal(str(rule.parameter("confidence"))) + Decimal("0.02") * int(bonus)
 
 
 def hour_stop(frames: Frames, rule: StrategyRule) -> float:
