@@ -4,6 +4,8 @@ Once a window, however many triggers: the window's name is unique in `reflection
 Without a model nothing rewrites the playbook: the reflection then records the statistics and says so.
 """
 
+from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import timedelta
 from typing import Any
 
@@ -15,7 +17,7 @@ from execution.context import ExecutionContext
 from models import Reflection, Trade
 from pipeline.playbook_view import active_playbook
 from trading.clock import slot_close
-from trading.statistics import ClosedTrade, summary
+from trading.statistics import trade_statistics
 
 logger = structlog.get_logger()
 EVERY_TRADES = 20
@@ -63,7 +65,7 @@ def reflect_if_due(ctx: ExecutionContext) -> bool:
         version, _ = active_playbook(session, ctx.account_id)
         values = {
             "kind": "deep",
-            "statistics": summary([_closed(row) for row in rows]),
+            "statistics": _statistics(rows),
             "text": f"{closed} closed trades",
             "reason": "statistics recorded; the rules analyst does not rewrite the playbook",
             "playbook_version": version,
@@ -83,5 +85,15 @@ def _once(account_id: int, window: str, values: dict[str, Any]) -> Any:
     )
 
 
-def _closed(trade: Trade) -> ClosedTrade:
-    raise NotImplementedError
+def _statistics(trades: Sequence[Trade]) -> dict[str, Any]:
+    """All closed trades, and by strategy and by regime, as JSON; undefined values are null."""
+    groups: dict[str, list[Trade]] = {"all": list(trades)}
+    for trade in trades:
+        groups.setdefault(f"strategy {trade.strategy}", []).append(trade)
+        groups.setdefault(f"regime {trade.regime}", []).append(trade)
+    return {name: _of(group) for name, group in groups.items()}
+
+
+def _of(trades: list[Trade]) -> dict[str, Any]:
+    found = trade_statistics([t.net_pnl for t in trades], [t.r_multiple for t in trades])
+    return {name: value if value is None else str(value) for name, value in asdict(found).items()}
