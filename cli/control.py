@@ -11,6 +11,7 @@ from exchange.errors import CredentialsMissing
 from execution import control
 from execution.context import ExecutionContext
 from execution.errors import Refused
+from execution.flatten import FlattenAnswer, flatten as flatten_account
 from runtime.errors import OperatorError
 
 app = typer.Typer()
@@ -43,13 +44,21 @@ def flatten(
     """Halt, cancel and close everything of ours; answers when the exchange shows flat."""
     connection = connect()
     try:
-        answer = control.flatten(_context(connection, needs_exchange=True), all_=all_, actor=_actor(), channel="cli")
+        answer = flatten_account(_context(connection, needs_exchange=True), all_=all_, actor=_actor(), channel="cli")
     except Refused as refusal:
         raise OperatorError(str(refusal)) from None
-    for line in answer.lines():
+    for line in _lines(answer):
         print(line)
     if not answer.flat:
         raise typer.Exit(1)
+
+
+def _lines(answer: FlattenAnswer) -> list[str]:
+    lines = [f"closed {what}" for what in answer.closed] + [f"cancelled {what}" for what in answer.canceled]
+    lines += [f"not ours, left alone: {what} (--all closes it, too)" for what in answer.untouched]
+    if answer.flat:
+        return [*lines, "halted, and the exchange shows flat; `okxbot resume` lets the bot trade again"]
+    return [*lines, "halted, but NOT flat; the exchange still shows: " + ", ".join(answer.left)]
 
 
 def _context(connection: Connection, *, needs_exchange: bool = False) -> ExecutionContext:
