@@ -276,6 +276,10 @@ def _day_ago(ctx: ExecutionContext) -> datetime:
 def _coverage(ctx: ExecutionContext, report: ReconcileReport) -> None:
     """Uncovered positions and orphan stops: named here, mended by protection, which is asked to look."""
     foreign = set(report.named(Break.FOREIGN_POSITION))
+    if _uncovered(ctx):
+        # A position opened between the two lists was read without the stop it was born with: look once more.
+        for algo in ctx.exchange.algos_pending():
+            mirror.ingest_algo(ctx, algo, source="reconcile")
     with outbox.transaction(ctx) as session:
         rows = session.scalars(
             select(Position).where(Position.account_id == ctx.account_id, Position.contracts != 0)
@@ -293,6 +297,19 @@ def _coverage(ctx: ExecutionContext, report: ReconcileReport) -> None:
                 report.breaks.append((Break.ORPHAN_STOP, algo.inst_id, f"stop {algo.algo_id}"))
         if report.named(Break.MISSING_STOP) or report.named(Break.ORPHAN_STOP):
             outbox.post(session, "protect.check", "protect", [])
+
+
+def _uncovered(ctx: ExecutionContext) -> bool:
+    with ctx.sessions() as session:
+        rows = session.scalars(
+            select(Position).where(Position.account_id == ctx.account_id, Position.contracts != 0)
+        ).all()
+        return any(
+            not coverage.covers(
+                row.contracts, coverage.stops_of(ctx, session, row.inst_id), ctx.order_prefix
+            )
+            for row in rows
+        )
 
 
 def _conclude(ctx: ExecutionContext, report: ReconcileReport) -> None:

@@ -22,7 +22,6 @@ from trading.orders import Leg, OrderReport, OrderState, PositionReport
 logger = structlog.get_logger()
 
 MISSES = 3
-SPACING = timedelta(seconds=1)
 
 
 def resolve_unknown(ctx: ExecutionContext) -> dict[str, str]:
@@ -127,7 +126,8 @@ def _miss(ctx: ExecutionContext, order_id: int) -> str:
         order = session.get_one(Order, order_id, with_for_update=True)
         if order.state != OrderState.UNKNOWN:
             return order.state
-        if order.last_miss_at is not None and now - order.last_miss_at < SPACING:
+        spacing = timedelta(seconds=ctx.settings.unknown_grace_s / 2)
+        if order.last_miss_at is not None and now - order.last_miss_at < spacing:
             return "waiting"
         order.misses, order.last_miss_at = order.misses + 1, now
         session.flush()

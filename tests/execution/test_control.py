@@ -1,0 +1,150 @@
+"""Halt, resume, flatten: what people may order, and what holds from the moment they get their answer."""
+
+import random
+import threading
+import time
+from dataclasses import replace
+
+import pytest
+from sqlalchemy import select
+
+from execution import control
+from execution.errors import Refused
+from execution.submit import submit
+from models import AuditEntry
+from trading.decision import Action
+
+BTC, ETH, SOL = "BTC-USDT-SWAP", "ETH-USDT-SWAP", "SOL-USDT-SWAP"
+
+
+def halted(bot, reason="a test", **more):
+    return control.halt(bot.ctx, reason=reason, actor="tester", channel="cli", **more)
+
+
+def test_halt_refuses_entries_and_lets_closing_pass(bot):
+    bot.enter(BTC)
+    entry = bot.intend(ETH)
+    answer = halted(bot)
+    assert (answer.new, answer.kind, answer.in_flight) == (True, "manual", [])
+    assert submit(bot.ctx, entry.id) == "denied"
+    assert bot.accepted(entry.cl_ord_id) == 0
+    assert submit(bot.ctx, bot.exit(BTC).id) == "live"
+
+
+def test_after_the_answer_no_entry_is_claimed(bot):
+    """Claims race a halt; the answer of the halt divides them."""
+    generator = random.Random(7)
+    for inst_id in (BTC, ETH, SOL):
+        order = bot.intend(inst_id)
+        start = threading.Barrier(2)
+        answered: list[control.HaltAnswer] = []
+
+        def claim(order=order, start=start):
+            start.wait()
+            time.sleep(generator.random() * 0.01)
+            submit(bot.ctx, order.id)
+
+        thread = threading.Thread(target=claim)
+        thread.start()
+        start.wait()
+        time.sleep(generator.random() * 0.01)
+        answered.append(halted(bot))
+        state = bot.order(order.id).state
+        thread.join()
+        if state in ("intended", "denied"):
+            assert bot.order(order.id).state == "denied"
+            assert bot.accepted(order.cl_ord_id) == 0
+        else:
+            assert state in ("submitting", "live")
+            assert state == "live" or answered[0].in_flight in ([order.cl_ord_id], [])
+        bot.look()
+        control.resume(bot.ctx, actor="tester", channel="cli")
+
+
+def test_a_second_halt_keeps_the_first_reason(bot):
+    halted(bot, "first")
+    answer = halted(bot, "second")
+    assert (answer.new, answer.reason) == (False, "first")
+
+
+def test_a_person_halting_over_an_automatic_halt_makes_it_manual(bot):
+    halted(bot, "too much", kind="daily_loss")
+    halted(bot, "I say so")
+    assert bot.state().halt_kind == "manual"
+
+
+def test_the_stream_position_is_stored_with_the_halt(bot):
+    halted(bot, kind="system_alert", control_stream_id="17-0")
+    assert bot.state().control_stream_id == "17-0"
+
+
+def test_resume_lifts_and_says_who(bot):
+    halted(bot)
+    control.resume(bot.ctx, actor="tester", channel="telegram")
+    assert not bot.state().halted
+    with bot.sessions() as session:
+        actions = session.scalars(select(AuditEntry).order_by(AuditEntry.id)).all()
+    assert [(a.action, a.actor, a.channel) for a in actions][-1] == ("resume", "tester", "telegram")
+
+
+def test_resume_refuses_while_an_outcome_is_unknown(bot):
+    order = bot.intend(BTC)
+    bot.fault("request_lost", "/api/v5/trade/order")
+    submit(bot.ctx, order.id)
+    halted(bot)
+    with pytest.raises(Refused, match=order.cl_ord_id):
+        control.resume(bot.ctx, actor="tester", channel="cli")
+
+
+def test_resume_of_a_running_bot_is_refused(bot):
+    with pytest.raises(Refused, match="not halted"):
+        control.resume(bot.ctx, actor="tester", channel="cli")
+
+
+def test_flatten_closes_three_positions_and_leaves_no_stop(bot):
+    for inst_id, action in ((BTC, Action.OPEN_LONG), (ETH, Action.OPEN_SHORT), (SOL, Action.OPEN_LONG)):
+        bot.enter(inst_id, action)
+    bot.protect()
+    answer = control.flatten(bot.ctx, actor="tester")
+    assert answer.flat, answer
+    assert sorted(answer.closed) == [BTC, ETH, SOL]
+    assert bot.okx.positions() == []
+    assert bot.okx.algos_pending() == []
+    bot.look()
+    assert [t.exit_reason for t in bot.trades()] == ["flatten"] * 3
+    assert bot.state().halt_kind == "flatten"
+
+
+def test_flatten_works_when_no_message_can_be_sent(bot):
+    bot.enter(BTC)
+    mute = replace(bot.ctx, send=lambda task, queue, args: False)
+    assert control.flatten(mute, actor="tester").flat
+    assert bot.held(BTC) is None
+
+
+def test_flatten_knows_a_position_whose_fill_nobody_told(bot):
+    order = bot.intend(BTC)
+    submit(bot.ctx, order.id)  # filled on the exchange; no push, no reconciliation
+    answer = control.flatten(bot.ctx, actor="tester")
+    assert (answer.flat, answer.closed) == (True, [BTC])
+    assert bot.held(BTC) is None
+
+
+def test_flatten_finishes_although_a_reply_is_lost(bot):
+    bot.enter(BTC)
+    bot.fault("reply_lost_after_accept", "close-position")
+    assert control.flatten(bot.ctx, actor="tester").flat
+    assert bot.held(BTC) is None
+
+
+def test_an_automatic_halt_clears_on_an_orderly_restart_and_a_manual_one_does_not(bot):
+    halted(bot, kind="daily_loss")
+    assert control.clear_automatic_halts_on_restart(bot.ctx)
+    assert not bot.state().halted
+    halted(bot)
+    assert not control.clear_automatic_halts_on_restart(bot.ctx)
+    assert bot.state().halted
+    strict = bot.with_settings(halt_clears_on_restart=False)
+    control.resume(bot.ctx, actor="tester", channel="cli")
+    halted(bot, kind="drawdown")
+    assert not control.clear_automatic_halts_on_restart(strict.ctx)
