@@ -114,7 +114,10 @@ class OkxSocket:
         self._stopping.set()
         socket = self._socket
         if socket is not None:
-            socket.shutdown()
+            try:
+                socket.abort()  # wakes a blocked receive, which closing alone does not
+            except OSError:
+                pass  # it has just ended by itself
         if self._thread.is_alive() and self._thread is not threading.current_thread():
             self._thread.join(timeout_s)
 
@@ -175,9 +178,10 @@ class OkxSocket:
         socket, self._socket = self._socket, None
         if socket is not None:
             try:
-                socket.close(timeout=1)
+                socket.send_close()
             except (websocket.WebSocketException, OSError):
-                return  # it was broken already, which is why we are here
+                pass  # it was broken already, which is why we are here
+            socket.shutdown()
 
     def _login(self, credentials: Credentials) -> None:
         stamp = str(wall_ms() // 1000)

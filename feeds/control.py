@@ -25,7 +25,7 @@ logger = structlog.get_logger()
 
 STREAM = "system:alerts"
 OWN_SOURCE = "okxbot"
-BLOCK_MS = 1000  # well under the client's socket timeout
+BLOCK_MS = 500  # well under the client's socket timeout
 BATCH = 100
 RETRY_S = 1.0
 
@@ -57,6 +57,7 @@ class ControlStream:
     def stop(self) -> None:
         self._stopping.set()
         self._thread.join(BLOCK_MS / 1000 + 2)
+        self._redis.close()
 
     def _run(self) -> None:
         position: str | None = None

@@ -90,6 +90,11 @@ class MarketFeed:
         self._business.start()
         self._public.start()
 
+    @property
+    def ready(self) -> bool:
+        """Whether history is in Redis."""
+        return self._ready.is_set()
+
     def healthy(self) -> bool:
         """Whether every thread works."""
         return all((self._business.alive, self._public.alive, self._backfill.alive, self._store.alive))
