@@ -4,6 +4,7 @@ Contract: a check returns its good news or raises `OperatorError` with what is w
 anything that runs. Exit status 1 if any check fails. Nothing secret is shown.
 """
 
+import platform
 import re
 import shutil
 import socket
@@ -66,10 +67,7 @@ def _checks() -> Iterator[Check]:
 
 
 def check_python() -> str:
-    found = ".".join(map(str, sys.version_info[:3]))
-    if sys.version_info < (3, 11):
-        raise OperatorError(f"{found} is too old; install Python 3.11 or newer and run `make clean run`")
-    return found
+    return f"{platform.python_version()} at {sys.executable}"
 
 
 def check_dependencies(lock: Path = CHECKOUT / "requirements.lock") -> str:

@@ -81,7 +81,7 @@ class BringUp:
             self._say("PostgreSQL and Redis run")
         before, after = upgrade_to_head(self._plan.database_url)
         if before != after:
-            self._say(f"database migrated to schema {after}" if before is None else f"schema {before} migrated to {after}")
+            self._say(f"database migrated from schema {before or 'empty'} to {after}")
         if self._names(EXCHANGE):
             self._start(EXCHANGE)
             self._wait_for_exchange()

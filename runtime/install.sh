@@ -29,15 +29,29 @@ if [ ! -x "$venv/bin/python" ] || ! new_enough "$venv/bin/python" || ! "$venv/bi
   "$python" -m venv "$venv" || refuse "the virtual environment could not be made in $venv (see above)"
 fi
 
+# pip's many lines as one line per package; warnings and errors as they are.
+progress() {
+  seen=0
+  while IFS= read -r line; do
+    case $line in
+      Collecting*) seen=$((seen + 1)); rest=${line#Collecting }; printf '  [%3d/%d] %s\n' "$seen" "$1" "${rest%% *}" ;;
+      Installing\ collected*) echo "  unpacking" ;;
+      ERROR*|WARNING*|*rror:*) printf '%s\n' "$line" >&2 ;;
+    esac
+  done
+}
+
 pip() { "$venv/bin/python" -m pip --disable-pip-version-check --no-input "$@"; }
 digest=$("$venv/bin/python" -c 'import hashlib, sys; print(hashlib.sha256(b"".join(open(p, "rb").read() for p in sys.argv[1:])).hexdigest())' "$here/$lock")
 
 if [ "$(cat "$venv/.lock-of$stamp" 2>/dev/null || true)" != "$digest" ]; then
   count=$(grep -c '^[A-Za-z0-9]' "$here/$lock")
-  echo "Installing the locked dependencies: $count packages from $lock (a minute or two, once)"
-  # Every package is a wheel; a compiler is never needed.
-  pip install --quiet --progress-bar on --require-hashes --only-binary :all: -r "$here/$lock" ||
-    refuse "the dependencies in $lock could not be installed (see above); check the network and run the command again"
+  echo "Installing the locked dependencies: up to $count packages from $lock, a minute or two, once"
+  # Every package is a wheel; a compiler is never needed. The status of a pipe is that of its end: pip's goes by file.
+  status=$venv/.pip-status
+  { pip install --progress-bar off --require-hashes --only-binary :all: -r "$here/$lock" 2>&1 && echo 0 > "$status" || echo 1 > "$status"; } |
+    progress "$count"
+  [ "$(cat "$status")" = 0 ] || refuse "the dependencies in $lock could not be installed (see above); check the network and run the command again"
   echo "$digest" > "$venv/.lock-of$stamp"
 fi
 pip install --quiet --no-build-isolation --no-deps --config-settings editable_mode=compat -e "$here" ||

@@ -89,8 +89,7 @@ def services_for(plan: Plan) -> list[Service]:
         Service("account-feed", _python("feeds.account"), WORK, 3, announces_ready=True),
     ]
     table += [
-        Service(name, _python("tasks.worker", name), WORK, 2, stop_timeout=seconds)
-        for name, seconds in WORKERS.items()
+        Service(name, _python("tasks.worker", name), WORK, 2, stop_timeout=seconds) for name, seconds in WORKERS.items()
     ]
     table += [
         Service("beat", _python("tasks.beat"), CLOCKWORK, 1),

@@ -66,7 +66,7 @@ def _stop_signals() -> Iterator[None]:
     def died(_number: int, _frame: FrameType | None) -> None:
         raise SupervisorDied
 
-    wanted = {each: request for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGALRM)}
+    wanted = dict.fromkeys((signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGALRM), request)
     before = {number: signal.signal(number, handler) for number, handler in (wanted | {signal.SIGUSR1: died}).items()}
     try:
         yield

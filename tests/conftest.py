@@ -73,12 +73,12 @@ def database_url(postgres_server: EmbeddedPostgres, migrated_template: str) -> I
 
 
 @pytest.fixture
-def redis_url(redis_server: EmbeddedRedis) -> Iterator[str]:
+def redis_url(redis_server: EmbeddedRedis) -> str:
     """URL of Redis database 0; both databases are empty when the test starts."""
     client = redis.Redis.from_url(redis_server.url)
     client.flushall()
     client.close()
-    yield redis_server.url
+    return redis_server.url
 
 
 @pytest.fixture
