@@ -24,7 +24,8 @@ from trading.snapshot import MarketSnapshot
 
 logger = structlog.get_logger()
 VERSION = f"{load('screen_system').version}+{load('screen_user').version}"
-MAX_TOKENS = 1000
+# Haiku thinks before it answers, and its thinking counts.
+MAX_TOKENS = 2000
 
 SCHEMA: dict[str, Any] = {
     "type": "object",
@@ -99,7 +100,7 @@ class HaikuScreener:
                 "max_tokens": MAX_TOKENS,
                 "system": load("screen_system").text,
                 "messages": [{"role": "user", "content": text}],
-                "output_config": {"format": {"type": "json_schema", "schema": SCHEMA}},
+                "output_config": {"effort": "low", "format": {"type": "json_schema", "schema": SCHEMA}},
             }
         )
         return body

@@ -55,6 +55,10 @@ def _account(request: DecisionRequest) -> str:
     margin = None if account.positions is None else sum((p.margin for p in account.positions), Decimal(0))
     exits = past.last_exit_at
     exit_here = UNKNOWN if exits is None else moment(exits[inst_id]) if inst_id in exits else "none in the last day"
+    pending = account.open_intents
+    under_way = (
+        UNKNOWN if pending is None else ", ".join(f"{i.inst_id} {i.side} ({i.state})" for i in pending) or "none"
+    )
     losses, entries = past.consecutive_losses, past.entries_last_hour
     return "\n".join(
         [
@@ -66,6 +70,7 @@ def _account(request: DecisionRequest) -> str:
             f"entries in the last hour {UNKNOWN if entries is None else entries}; "
             f"last exit here {exit_here}"
             + (f"; no entries before {moment(past.cooldown_until)}" if past.cooldown_until else ""),
+            f"Entries under way: {under_way}",
         ]
     )
 

@@ -16,6 +16,9 @@ from tests.standins.server import Fault, Standin
 VERSIONS = {"2023-06-01", "2026-10-21"}
 MODELS = {"claude-opus-5-5", "claude-haiku-5-5", "claude-opus-5", "claude-sonnet-5-5"}
 ALWAYS_THINKING = {"claude-opus-5-5"}
+THINKING = ALWAYS_THINKING | {"claude-haiku-5-5"}
+# A shorter prefix is silently not cached (512 on Opus 5).
+LEAST_CACHED_TOKENS = 512
 FIELDS = {
     "model", "max_tokens", "messages", "system", "output_config", "cache_control", "container", "diagnostics",
     "inference_geo", "metadata", "service_tier", "speed", "stop_sequences", "thinking", "tool_choice", "tools",
@@ -68,7 +71,7 @@ class AnthropicStandin(Standin):
         said = self.say(body)
         text = said if isinstance(said, str) else json.dumps(said)
         content: list[dict[str, Any]] = [{"type": "text", "text": text}]
-        if body["model"] in ALWAYS_THINKING:
+        if body["model"] in THINKING:
             content.insert(0, {"type": "thinking", "thinking": "", "signature": "c3RhbmRpbg=="})
         return {
             "id": "msg_standin", "type": "message", "role": "assistant", "model": body["model"], "content": content,
@@ -81,11 +84,12 @@ class AnthropicStandin(Standin):
         system = body.get("system", [])
         blocks = [{"type": "text", "text": system}] if isinstance(system, str) else system
         written = read = plain = 0
-        prefix, pending = hashlib.sha256(json.dumps(body.get("output_config")).encode()), 0
+        prefix, pending, total = hashlib.sha256(json.dumps(body.get("output_config")).encode()), 0, 0
         for block in blocks:
             prefix.update(json.dumps(block).encode())
             pending += len(block["text"]) // 4
-            if "cache_control" in block:
+            total += len(block["text"]) // 4
+            if "cache_control" in block and total >= LEAST_CACHED_TOKENS:
                 key = prefix.hexdigest()
                 if key in self._cached:
                     read += pending
