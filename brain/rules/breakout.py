@@ -41,5 +41,5 @@ def look(frames: Frames, direction: Direction, rule: StrategyRule) -> Signal | W
             f"5m volume {volume:.1f} × its mean; 1H ATR14 {widening:.2f} × its mean",
         ),
         risk_factors=("a range can pull a breakout back",),
-        invalidation=below_or_above(direction, "close", "15m", frames.value("15m", "bb_middle")),
+        invalidation=below_or_above(direction, "close", "1H", frames.value("1H", "ema20")),
     )

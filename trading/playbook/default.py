@@ -67,7 +67,7 @@ def default_playbook() -> Playbook:
                 size_pct=Decimal(4),
                 parameters={
                     "volume_ratio": 1.0,
-                    "atr_widening": 0.85,
+                    "atr_widening": 1.0,
                     "atr_min_pct": 0.6,
                     "reward_risk": 1.8,
                     "confidence": 0.39,
