@@ -4,8 +4,6 @@ Contract: anticipated trouble is one line on stderr and exit status 2, never a t
 status 130. Each command lives in a module of its own; they are imported when called, so that `okxbot --help` is quick.
 """
 
-import importlib
-import importlib.util
 import sys
 
 import typer
@@ -83,20 +81,20 @@ def bench(
     run_bench(names or [], as_json=as_json)
 
 
-def _mount_the_others() -> None:
-    """Status, show and control bring their commands as a `typer.Typer` named `app`."""
-    from cli import show, status
+def _mount_the_others(arguments: list[str]) -> None:
+    """Status, show and control bring their commands as a `typer.Typer` named `app`; not needed by the commands above."""
+    own = {command.callback.__name__ for command in app.registered_commands if command.callback is not None}
+    if arguments and arguments[0] in own:
+        return
+    from cli import control, show, status
 
-    modules = [status, show]
-    if importlib.util.find_spec("cli.control") is not None:
-        modules.append(importlib.import_module("cli.control"))
-    for module in modules:
+    for module in (status, show, control):
         app.add_typer(module.app)
 
 
 def main() -> None:
     """Entry point of the `okxbot` program."""
-    _mount_the_others()
+    _mount_the_others(sys.argv[1:])
     try:
         app(standalone_mode=True)
     except (OperatorError, SettingsError) as trouble:
