@@ -1,0 +1,250 @@
+"""A connection that keeps itself alive, on the paper exchange and on a server that misbehaves as told."""
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from time import monotonic, sleep
+from typing import Any
+
+import pytest
+from websockets.sync.server import Server, ServerConnection, serve
+
+from exchange.credentials import Credentials
+from exchange.websocket import Arg, OkxSocket, Push
+from paper.launch import ExchangeProcess
+
+BTC = "BTC-USDT-SWAP"
+ARG: Arg = {"channel": "tickers", "instId": BTC}
+Session = Callable[[ServerConnection], None]
+
+
+def until(condition: Callable[[], object], within_s: float = 8.0) -> None:
+    deadline = monotonic() + within_s
+    while not condition():
+        assert monotonic() < deadline, "did not happen in time"
+        sleep(0.005)
+
+
+class Heard:
+    """Collects what a socket reports."""
+
+    def __init__(self) -> None:
+        self.pushes: list[Push] = []
+        self.connects: list[bool] = []
+
+    def channels(self) -> set[str]:
+        return {push.channel for push in self.pushes}
+
+
+@pytest.fixture
+def heard() -> Heard:
+    return Heard()
+
+
+@pytest.fixture
+def open_socket(heard: Heard) -> Iterator[Callable[..., OkxSocket]]:
+    """Start a socket; it is stopped afterwards."""
+    sockets: list[OkxSocket] = []
+
+    def start(url: str, args: list[Arg], **options: Any) -> OkxSocket:
+        socket = OkxSocket(
+            "test", url, args, on_message=heard.pushes.append, on_connected=heard.connects.append, **options
+        )
+        sockets.append(socket)
+        socket.start()
+        return socket
+
+    yield start
+    for socket in sockets:
+        socket.stop()
+
+
+@pytest.fixture
+def script() -> Iterator[Callable[..., str]]:
+    """Serve connections with scripted sessions, the last one repeating; gives the URL."""
+    servers: list[Server] = []
+
+    def start(*sessions: Session) -> str:
+        waiting = list(sessions)
+
+        def handle(connection: ServerConnection) -> None:
+            session = waiting.pop(0) if len(waiting) > 1 else waiting[0]
+            session(connection)
+
+        server = serve(handle, "127.0.0.1", 0)
+        servers.append(server)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        return f"ws://127.0.0.1:{server.socket.getsockname()[1]}"
+
+    yield start
+    for server in servers:
+        server.shutdown()
+
+
+def acknowledge(connection: ServerConnection) -> None:
+    """Answer one subscribe message as OKX does: one acknowledgement per argument."""
+    message = json.loads(connection.recv())
+    for arg in message["args"]:
+        connection.send(json.dumps({"event": "subscribe", "arg": arg, "connId": "a"}))
+
+
+def well(connection: ServerConnection) -> None:
+    """A well-behaved session: acknowledges, pushes once, answers pings."""
+    acknowledge(connection)
+    connection.send(json.dumps({"arg": ARG, "data": [{"last": "1"}]}))
+    for received in connection:
+        if received == "ping":
+            connection.send("pong")
+
+
+def test_public_channels_are_pushed(paper: ExchangeProcess, heard: Heard, open_socket: Callable) -> None:
+    channels = ("tickers", "books5", "mark-price", "funding-rate", "open-interest")
+    open_socket(f"{paper.ws_url}/public", [{"channel": channel, "instId": BTC} for channel in channels])
+    until(lambda: heard.connects == [False])
+    paper.advance(1)
+    until(lambda: heard.channels() == set(channels))
+
+
+def test_private_channels_need_and_get_a_login(
+    paper: ExchangeProcess, credentials: Credentials, heard: Heard, open_socket: Callable
+) -> None:
+    args = [{"channel": "orders", "instType": "SWAP"}, {"channel": "account"}]
+    open_socket(f"{paper.ws_url}/private", args, credentials=credentials)
+    until(lambda: "account" in heard.channels())
+    assert heard.connects == [False]
+
+
+def test_wrong_key_never_connects_and_never_gives_up(
+    paper: ExchangeProcess, heard: Heard, open_socket: Callable
+) -> None:
+    wrong = Credentials("no", "such", "key")
+    socket = open_socket(f"{paper.ws_url}/private", [{"channel": "account"}], credentials=wrong)
+    sleep(0.5)
+    assert heard.connects == []
+    assert socket.alive
+
+
+def test_dropped_connection_is_replaced(paper: ExchangeProcess, heard: Heard, open_socket: Callable) -> None:
+    open_socket(f"{paper.ws_url}/public", [ARG])
+    until(lambda: heard.connects == [False])
+    paper.post("/paper/faults", {"name": "ws_drop"})
+    until(lambda: heard.connects == [False, True])
+    before = len(heard.pushes)
+    paper.advance(1)
+    until(lambda: len(heard.pushes) > before)
+
+
+def test_many_subscriptions_go_out_in_portions(heard: Heard, open_socket: Callable, script: Callable) -> None:
+    sizes: list[int] = []
+
+    def count(connection: ServerConnection) -> None:
+        while sum(sizes) < 45:
+            message = json.loads(connection.recv())
+            sizes.append(len(message["args"]))
+            for arg in message["args"]:
+                connection.send(json.dumps({"event": "subscribe", "arg": arg}))
+        connection.recv()
+
+    open_socket(script(count), [{"channel": "tickers", "instId": f"X{i}"} for i in range(45)])
+    until(lambda: heard.connects == [False])
+    assert sizes == [20, 20, 5]
+
+
+def test_missing_acknowledgement_means_a_new_connection(heard: Heard, open_socket: Callable, script: Callable) -> None:
+    def deaf(connection: ServerConnection) -> None:
+        connection.recv()
+        connection.recv()
+
+    open_socket(script(deaf, well), [ARG], ack_within_s=0.3)
+    until(lambda: heard.connects == [False])
+    until(lambda: len(heard.pushes) == 1)
+
+
+def test_refused_subscription_means_a_new_connection(heard: Heard, open_socket: Callable, script: Callable) -> None:
+    def refuse(connection: ServerConnection) -> None:
+        connection.recv()
+        connection.send('{"event":"error","code":"60018","msg":"doesn\'t exist"}')
+        connection.recv()
+
+    open_socket(script(refuse, well), [ARG])
+    until(lambda: heard.connects == [False])
+
+
+def test_upgrade_notice_reconnects_at_once(heard: Heard, open_socket: Callable, script: Callable) -> None:
+    noticed: list[float] = []
+
+    def notice(connection: ServerConnection) -> None:
+        acknowledge(connection)
+        noticed.append(monotonic())
+        connection.send('{"event":"notice","code":"64008","msg":"The connection will soon be closed"}')
+        connection.recv()
+
+    open_socket(script(notice, well), [ARG])
+    until(lambda: heard.connects == [False, True])
+    assert monotonic() - noticed[0] < 1.5
+
+
+def test_silence_is_answered_with_a_text_ping(heard: Heard, open_socket: Callable, script: Callable) -> None:
+    received: list[str | bytes] = []
+
+    def listen(connection: ServerConnection) -> None:
+        acknowledge(connection)
+        for message in connection:
+            received.append(message)
+            connection.send("pong")
+
+    open_socket(script(listen), [ARG], ping_after_s=0.2, pong_within_s=0.5)
+    until(lambda: len(received) >= 2)
+    assert set(received) == {"ping"}
+    assert heard.connects == [False]
+
+
+def test_unanswered_ping_means_a_new_connection(heard: Heard, open_socket: Callable, script: Callable) -> None:
+    def mute(connection: ServerConnection) -> None:
+        acknowledge(connection)
+        for _ in connection:
+            pass
+
+    open_socket(script(mute, well), [ARG], ping_after_s=0.2, pong_within_s=0.2)
+    until(lambda: heard.connects == [False, True])
+
+
+def test_push_before_the_acknowledgement_is_kept_and_comes_after_the_connect(
+    open_socket: Callable, script: Callable
+) -> None:
+    def eager(connection: ServerConnection) -> None:
+        message = json.loads(connection.recv())
+        connection.send(json.dumps({"arg": ARG, "data": [{"last": "early"}]}))
+        connection.send(json.dumps({"event": "subscribe", "arg": message["args"][0]}))
+        connection.recv()
+
+    events: list[str] = []
+    socket = OkxSocket(
+        "order", script(eager), [ARG],
+        on_message=lambda push: events.append(push.data[0]["last"]),
+        on_connected=lambda again: events.append("connected"),
+    )  # fmt: skip
+    socket.start()
+    until(lambda: len(events) == 2)
+    socket.stop()
+    assert events == ["connected", "early"]
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_failing_handler_is_not_hidden(script: Callable) -> None:
+    def broken(_: Push) -> None:
+        raise RuntimeError("a bug")
+
+    socket = OkxSocket("broken", script(well), [ARG], on_message=broken, on_connected=lambda again: None)
+    socket.start()
+    until(lambda: not socket.alive)
+    assert socket.failed
+
+
+def test_stop_ends_the_thread_quickly(heard: Heard, open_socket: Callable, script: Callable) -> None:
+    socket = open_socket(script(well), [ARG])
+    until(lambda: heard.connects == [False])
+    began = monotonic()
+    socket.stop()
+    assert not socket.alive
+    assert monotonic() - began < 0.5
