@@ -14,7 +14,7 @@ from typing import Any, Generic, Protocol, TypeVar
 import structlog
 
 from brain import costs
-from brain.deadline import DeadlinePassed, within
+from brain.deadline import Connection, DeadlinePassed, within
 from brain.ledger import BudgetSpent, CallIntent, Ledger, Settlement
 from brain.wire import canonical, sha256
 
@@ -40,14 +40,12 @@ class Attempt:
 
 
 class Provider(Protocol):
-    """One API. `send` makes one HTTP request and classifies; `abandon` closes its connections."""
+    """One API. `send` makes one HTTP request through a client of its own, named to `connection`, and classifies."""
 
     @property
     def name(self) -> str: ...
 
-    def send(self, request: dict[str, Any], timeout_s: float) -> Attempt: ...
-
-    def abandon(self) -> None: ...
+    def send(self, request: dict[str, Any], timeout_s: float, connection: Connection) -> Attempt: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,8 +168,9 @@ class ModelCalls:
 
 
 def _once(provider: Provider, spec: CallSpec, left: float) -> Attempt:
+    connection = Connection()
     try:
-        return within(left, lambda: provider.send(spec.request, left), provider.abandon)
+        return within(left, lambda: provider.send(spec.request, left, connection), connection.abandon)
     except DeadlinePassed:
         error = f"no answer within the deadline of {spec.budget_s:g} s"
         return Attempt("timeout", error=error, maybe_billed=True)

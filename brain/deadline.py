@@ -7,10 +7,44 @@ thread of its own, and at the deadline it is abandoned and its connections are c
 from collections.abc import Callable
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
-from threading import Thread
-from typing import TypeVar
+from threading import Lock, Thread
+from typing import Protocol, TypeVar
 
 T = TypeVar("T")
+
+
+class Closable(Protocol):
+    """A client whose connections can be closed."""
+
+    def close(self) -> None: ...
+
+
+class Abandoned(Exception):
+    """The deadline passed before there was anything to close: send nothing."""
+
+
+class Connection:
+    """The client of one request, to be closed from another thread at the deadline."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._client: Closable | None = None
+        self._abandoned = False
+
+    def adopt(self, client: Closable) -> None:
+        """Name the client before the first byte is sent. Raises Abandoned when it is too late to send."""
+        with self._lock:
+            if self._abandoned:
+                raise Abandoned
+            self._client = client
+
+    def abandon(self) -> None:
+        """Close the client, or prevent it from being used at all."""
+        with self._lock:
+            self._abandoned = True
+            client = self._client
+        if client is not None:
+            client.close()
 
 
 class DeadlinePassed(Exception):

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 from pydantic import SecretStr
 
 from brain.calls import Attempt
+from brain.deadline import Abandoned, Connection
 from brain.retry_after import seconds_from
 from brain.wire import Malformed, parse_object, storable
 
 if TYPE_CHECKING:
-    from perplexity import APIStatusError, Perplexity
+    from perplexity import APIStatusError
 
 CONNECT_S = 5.0
 
@@ -26,22 +27,22 @@ class PerplexityProvider:
     def __init__(self, api_key: SecretStr, base_url: str) -> None:
         self._api_key = api_key
         self._base_url = base_url
-        self._client: Perplexity | None = None
 
-    def send(self, request: dict[str, Any], timeout_s: float) -> Attempt:
+    def send(self, request: dict[str, Any], timeout_s: float, connection: Connection) -> Attempt:
         """One request. `timeout_s` bounds each socket operation; the caller bounds the whole."""
         import httpx
         import perplexity
 
-        client = self._client
-        if client is None:
-            client = self._client = perplexity.Perplexity(
-                api_key=self._api_key.get_secret_value(), base_url=self._base_url, max_retries=0
-            )
         timeout = httpx.Timeout(timeout_s, connect=min(CONNECT_S, timeout_s))
         try:
-            raw = client.chat.completions.with_raw_response.create(**request, timeout=timeout)
-            return Attempt("ok", body=parse_object(raw.text()))
+            with perplexity.Perplexity(
+                api_key=self._api_key.get_secret_value(), base_url=self._base_url, max_retries=0
+            ) as client:
+                connection.adopt(client)
+                raw = client.chat.completions.with_raw_response.create(**request, timeout=timeout)
+                return Attempt("ok", body=parse_object(raw.text()))
+        except Abandoned:
+            return Attempt("timeout", error="abandoned before it was sent")
         except Malformed as error:
             return Attempt("invalid", error=f"answer is {error}", maybe_billed=True)
         except perplexity.APITimeoutError:
@@ -56,12 +57,6 @@ class PerplexityProvider:
             return Attempt("error", error=self._masked(f"{type(error).__name__}: {error}"), maybe_billed=True)
         except (httpx.HTTPError, OSError, UnicodeError) as error:
             return Attempt("error", error=f"answer cut off: {type(error).__name__}", retry=True, maybe_billed=True)
-
-    def abandon(self) -> None:
-        """Close every connection; the next request opens a new client."""
-        client, self._client = self._client, None
-        if client is not None:
-            client.close()
 
     def _refused(self, error: "APIStatusError") -> Attempt:
         status = error.status_code

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 from pydantic import SecretStr
 
 from brain.calls import Attempt
+from brain.deadline import Abandoned, Connection
 from brain.retry_after import seconds_from
 from brain.wire import Malformed, parse_object, storable
 
 if TYPE_CHECKING:
-    from anthropic import Anthropic, APIStatusError
+    from anthropic import APIStatusError
 
 CONNECT_S = 5.0
 
@@ -26,22 +27,22 @@ class AnthropicProvider:
     def __init__(self, api_key: SecretStr, base_url: str) -> None:
         self._api_key = api_key
         self._base_url = base_url
-        self._client: Anthropic | None = None
 
-    def send(self, request: dict[str, Any], timeout_s: float) -> Attempt:
+    def send(self, request: dict[str, Any], timeout_s: float, connection: Connection) -> Attempt:
         """One POST /v1/messages. `timeout_s` bounds each socket operation; the caller bounds the whole."""
         import anthropic
         import httpx2
 
-        client = self._client
-        if client is None:
-            client = self._client = anthropic.Anthropic(
-                api_key=self._api_key.get_secret_value(), base_url=self._base_url, max_retries=0
-            )
         timeout = httpx2.Timeout(timeout_s, connect=min(CONNECT_S, timeout_s))
         try:
-            raw = client.messages.with_raw_response.create(**request, timeout=timeout)
-            return Attempt("ok", body=parse_object(raw.text()))
+            with anthropic.Anthropic(
+                api_key=self._api_key.get_secret_value(), base_url=self._base_url, max_retries=0
+            ) as client:
+                connection.adopt(client)
+                raw = client.messages.with_raw_response.create(**request, timeout=timeout)
+                return Attempt("ok", body=parse_object(raw.text()))
+        except Abandoned:
+            return Attempt("timeout", error="abandoned before it was sent")
         except Malformed as error:
             return Attempt("invalid", error=f"answer is {error}", maybe_billed=True)
         except anthropic.APITimeoutError:
@@ -57,12 +58,6 @@ class AnthropicProvider:
         except (httpx2.HTTPError, OSError, UnicodeError) as error:
             # While the body is read the SDK lets transport errors through unwrapped.
             return Attempt("error", error=f"answer cut off: {type(error).__name__}", retry=True, maybe_billed=True)
-
-    def abandon(self) -> None:
-        """Close every connection; the next request opens a new client."""
-        client, self._client = self._client, None
-        if client is not None:
-            client.close()
 
     def _refused(self, error: "APIStatusError") -> Attempt:
         status = error.status_code

@@ -23,10 +23,7 @@ class NoNetwork:
 
     name = "none"
 
-    def send(self, request: dict[str, Any], timeout_s: float) -> Any:
-        raise AssertionError("a replay called out")
-
-    def abandon(self) -> None:
+    def send(self, request: dict[str, Any], timeout_s: float, connection: Any) -> Any:
         raise AssertionError("a replay called out")
 
 
