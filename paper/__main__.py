@@ -20,7 +20,9 @@ def read_options(arguments: Sequence[str]) -> PaperOptions:
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=0, help="0 picks a free one")
     parser.add_argument("--data", type=Path, required=True, help="folder for the state")
-    parser.add_argument("--market", default="synthetic", help="synthetic, or candle files: FILE or INST=FILE, comma-joined")
+    parser.add_argument(
+        "--market", default="synthetic", help="synthetic, or candle files: FILE or INST=FILE, comma-joined"
+    )
     parser.add_argument("--speed", default="60", help="market seconds per wall second, or lockstep")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--instruments", default=",".join(DEFAULT_INSTRUMENTS))

@@ -78,8 +78,7 @@ MESSAGES: dict[str, tuple[int, str]] = {
     ),
     "51170": (
         200,
-        "Failed to place order. A reduce-only order can’t be the same trading direction as your "
-        "existing positions.",
+        "Failed to place order. A reduce-only order can’t be the same trading direction as your existing positions.",
     ),
     "51202": (200, "Market order amount exceeds the maximum amount."),
     "51277": (200, "TP trigger price cannot be higher than the last price."),
@@ -111,15 +110,13 @@ MESSAGES: dict[str, tuple[int, str]] = {
     "59000": (200, "Settings failed. Close any open positions or orders before modifying settings."),
     "59101": (
         200,
-        "Leverage can't be modified. Please cancel all pending isolated margin orders before "
-        "adjusting the leverage.",
+        "Leverage can't be modified. Please cancel all pending isolated margin orders before adjusting the leverage.",
     ),
     "59102": (200, "Leverage exceeds the maximum limit. Please lower the leverage."),
     "59105": (400, "Leverage can't be less than {0}. Please increase the leverage."),
     "59107": (
         200,
-        "Leverage can't be modified. Please cancel all pending cross-margin orders before "
-        "adjusting the leverage.",
+        "Leverage can't be modified. Please cancel all pending cross-margin orders before adjusting the leverage.",
     ),
     "59109": (
         200,
@@ -134,8 +131,7 @@ MESSAGES: dict[str, tuple[int, str]] = {
     ),
     "59669": (
         200,
-        "Cancel cross-margin TP/SL, trailing, trigger, and chase orders or stop bots before "
-        "adjusting your leverage.",
+        "Cancel cross-margin TP/SL, trailing, trigger, and chase orders or stop bots before adjusting your leverage.",
     ),
 }
 

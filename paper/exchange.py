@@ -188,7 +188,7 @@ class Exchange:
 
     def now_ms(self) -> int:
         """Market time for stamps; never behind the prices."""
-        return max(self.clock.now_ms(), self.market.now_ms)
+        return max(self.clock.now_ms(), self.market.now_ms, self.engine.state.now_ms)
 
     def command(self, uid: str, name: str, params: Params) -> Result:
         """Journal and apply one request. Raises OkxError when refused; the events go to `on_events`."""

@@ -80,10 +80,19 @@ class Instrument:
         return replace(self, tick=tick)
 
 
-def _swap(base: str, ct_val: str, tick: str, code: int, mkt: int, lever: int, mmr: str, px: str, depth: int) -> Instrument:
+def _swap(
+    base: str, ct_val: str, tick: str, code: int, mkt: int, lever: int, mmr: str, px: str, depth: int
+) -> Instrument:
     return Instrument(
-        f"{base}-USDT-SWAP", Decimal(ct_val), Decimal(tick), code, Decimal(mkt), Decimal(lever),
-        Decimal(mmr), Decimal(px), Decimal(depth),
+        f"{base}-USDT-SWAP",
+        Decimal(ct_val),
+        Decimal(tick),
+        code,
+        Decimal(mkt),
+        Decimal(lever),
+        Decimal(mmr),
+        Decimal(px),
+        Decimal(depth),
     )
 
 

@@ -8,6 +8,7 @@ from paper.engine.order import Order
 from paper.engine.orders import (
     MARKET_PRICE,
     Params,
+    check_order_price,
     check_size,
     client_id,
     enter,
@@ -83,6 +84,7 @@ def _read_trigger(state: EngineState, algo: Algo, params: Params) -> None:
         raise bad_parameter("triggerPx")
     if algo.order_px is None:
         raise bad_parameter("orderPx")
+    check_order_price(algo.order_px, instrument.tick, "orderPx")
     if algo.trigger_type not in ("last", "mark", "index"):
         raise bad_parameter("triggerPxType")
     algo.rising = algo.trigger_px > state.quotes[algo.inst_id].trigger_price(algo.trigger_type)
@@ -159,6 +161,9 @@ def _amend_leg(algo: Algo, params: Params, leg: str, tick: Decimal) -> None:
         if trigger and getattr(algo, f"{leg}_order") is None:
             setattr(algo, f"{leg}_order", MARKET_PRICE)
     if order_px is not None:
+        check_order_price(order_px, tick, f"new{name}OrdPx")
+        if algo.close_fraction and order_px != MARKET_PRICE:
+            raise OkxError("51330")
         setattr(algo, f"{leg}_order", order_px)
 
 

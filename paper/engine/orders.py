@@ -108,7 +108,7 @@ def place(state: EngineState, account: Account, params: Params) -> Order:
     px = _price(state, instrument, side, ord_type, params)
     hedge_close = (side, pos_side) in (("sell", "long"), ("buy", "short"))
     reduce_only = (flag(params, "reduceOnly") and pos_side == "net") or hedge_close
-    attached = read_attached(state, instrument, side, px, params, reduce_only)
+    attached = read_attached(state, account, instrument, side, px, params, reduce_only)
     if attached and ord_type == "fok" and not state.rules.fok_attached_stops:
         raise OkxError("51000", message="Parameter attachAlgoOrds  error")
     pending = sum(order.inst_id == instrument.inst_id for order in account.open_orders.values())
@@ -146,9 +146,7 @@ def required_margin(state: EngineState, account: Account, order: Order) -> Decim
     """Margin and taker fee for the part that would open; nothing for what only closes."""
     if order.reduce_only:
         return ZERO
-    opening = opening_part(
-        account, order.inst_id, order.td_mode, order.pos_side, order.side, order.remaining
-    )
+    opening = opening_part(account, order.inst_id, order.td_mode, order.pos_side, order.side, order.remaining)
     if not opening:
         return ZERO
     price = order.px
@@ -194,7 +192,13 @@ def _reducible(account: Account, inst_id: str, mode: str, pos_side: str, side: s
 
 
 def read_attached(
-    state: EngineState, instrument: Instrument, side: str, px: Decimal | None, params: Params, reduce_only: bool
+    state: EngineState,
+    account: Account,
+    instrument: Instrument,
+    side: str,
+    px: Decimal | None,
+    params: Params,
+    reduce_only: bool,
 ) -> list[Attached]:
     """Attached stops of an order, checked to lie on the right side of its price (or of the book's best)."""
     items = params.get("attachAlgoOrds")
@@ -211,7 +215,11 @@ def read_attached(
         if legs["tp"][0] is None and legs["sl"][0] is None:
             raise OkxError("50015", "tpTriggerPx", "slTriggerPx")
         _check_attached(state.quotes[instrument.inst_id], side, px, legs["tp"][0], legs["sl"][0])
+        if cl_id and account.algo_by_cl_id.get(cl_id) in account.open_algos:
+            raise OkxError("51065")
         sz = number(item, "sz")
+        if sz is not None:
+            check_size(instrument, sz, False)
         found.append(
             Attached(state.next_id(), cl_id, *legs["tp"], *legs["sl"], sz, word(item, "amendPxOnTriggerType") or "0")
         )
@@ -230,9 +238,14 @@ def read_leg(instrument: Instrument, params: Params, leg: str) -> tuple[Decimal 
         raise OkxError("50014", f"{leg}OrdPx" if order_px is None else f"{leg}TriggerPx")
     if trigger <= 0 or not is_multiple(trigger, instrument.tick):
         raise bad_parameter(f"{leg}TriggerPx")
-    if order_px != MARKET_PRICE and (order_px <= 0 or not is_multiple(order_px, instrument.tick)):
-        raise bad_parameter(f"{leg}OrdPx")
+    check_order_price(order_px, instrument.tick, f"{leg}OrdPx")
     return trigger, order_px, kind
+
+
+def check_order_price(price: Decimal, tick: Decimal, name: str) -> None:
+    """What a trigger sends: -1 for market, or a price on the tick grid."""
+    if price != MARKET_PRICE and (price <= 0 or not is_multiple(price, tick)):
+        raise bad_parameter(name)
 
 
 def _check_attached(quote: Quote, side: str, px: Decimal | None, tp: Decimal | None, sl: Decimal | None) -> None:

@@ -112,9 +112,7 @@ class EngineState:
         account = self.accounts.setdefault(account_id, Account(account_id))
         account.cash += amount
         account.totals.deposits += amount
-        self.bill(
-            account, Bill(self.next_id(), "1", "11", self.now_ms, amount, account.cash, sz=amount)
-        )
+        self.bill(account, Bill(self.next_id(), "1", "11", self.now_ms, amount, account.cash, sz=amount))
         self.balance_changed(account, "transferred")
         return account
 

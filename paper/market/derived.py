@@ -25,7 +25,10 @@ class Waves:
             self._terms.append((2 * math.pi / (period * 1000), phase))
 
     def at(self, market_ms: int) -> float:
-        return sum(math.sin(speed * market_ms + phase) for speed, phase in self._terms) / len(self._terms)
+        total = 0.0
+        for speed, phase in self._terms:
+            total += math.sin(speed * market_ms + phase)
+        return total / len(self._terms)
 
 
 class Derived:

@@ -6,27 +6,30 @@ sorted run of sane bars refuses with one line naming the file, the line and what
 are finer than the instrument's tick, the tick becomes as fine as the file.
 """
 
-import csv
 import gzip
 import io
 from decimal import Decimal
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from paper.errors import StartRefused
 from paper.instruments import CATALOGUE, Instrument
+from paper.market.malformed import HEADER, MAX_BAR_MS, explain
 from paper.market.series import Series
 
-HEADER = ["ts", "open", "high", "low", "close", "vol_base"]
-MAX_BAR_MS = 86_400_000
+MAX_DECIMALS = 8
+Table = NDArray[np.float64]
 
 
 class FileSource:
     """Bars of one or several files, cut to the span they share."""
 
     kind = "files"
-    synthesised: tuple[str, ...] = ("path inside bars", "book", "trades", "mark", "index", "funding", "open_interest")
+    synthesised: tuple[str, ...] = (
+        "path inside bars", "book", "trades", "mark", "index", "funding", "open_interest",
+    )  # fmt: skip
 
     def __init__(self, market: str) -> None:
         self.instruments: dict[str, Instrument] = {}
@@ -76,87 +79,55 @@ def _recognise(item: str) -> tuple[str, Path]:
 
 
 def load(inst_id: str, path: Path) -> tuple[Instrument, int, int, Series]:
-    """Instrument (its tick fitted to the file), open of the first bar, bar length in ms, bars."""
-    rows: list[tuple[int, str, str, str, str, float]] = []
-    decimals = CATALOGUE[inst_id].tick_decimals
-    for line, row in _rows(path):
-        stamp, *prices, volume = row
-        where = f"{path}, line {line}"
-        if not stamp.isdecimal():
-            raise StartRefused(f"{where}: ts {stamp!r} is not a whole number of milliseconds")
-        for name, price in zip(HEADER[1:5], prices, strict=True):
-            decimals = max(decimals, _check_price(where, name, price))
-        o, h, low, c = (float(price) for price in prices)
-        if h < low:
-            raise StartRefused(f"{where}: high {prices[1]} is below low {prices[2]}")
-        if not low <= o <= h or not low <= c <= h:
-            raise StartRefused(f"{where}: open or close lies outside low..high")
-        rows.append((int(stamp), prices[0], prices[1], prices[2], prices[3], _volume(where, volume)))
-        if len(rows) >= 2:
-            _check_time(where, rows)
-    if len(rows) < 2:
-        raise StartRefused(f"{path}, line {len(rows) + 1}: at least two bars are needed")
-    instrument = CATALOGUE[inst_id].with_tick(Decimal(1).scaleb(-decimals))
-    if CATALOGUE[inst_id].tick_decimals == decimals:
-        instrument = CATALOGUE[inst_id]
-    scale = 10**decimals
-    columns = [
-        np.rint(np.array([float(row[column]) for row in rows]) * scale).astype(np.int32)
-        for column in range(1, 5)
-    ]
-    o, h, low_column, c = columns
-    series = Series(o, h, low_column, c, np.array([row[5] for row in rows], dtype=np.float64))
-    return instrument, rows[0][0], rows[1][0] - rows[0][0], series
+    """Instrument (its tick fitted to the file), open of the first bar, bar length in ms, bars.
+
+    Raises StartRefused; the slow search for the line to name runs only when something is wrong.
+    """
+    text = _read(path)
+    try:
+        table: Table = np.loadtxt(io.StringIO(text), delimiter=",", skiprows=1, ndmin=2, comments=None)
+    except ValueError:
+        raise StartRefused(explain(path, text)) from None
+    if not text.startswith(",".join(HEADER)) or not _is_sound(table):
+        raise StartRefused(explain(path, text))
+    decimals = _decimals(table, CATALOGUE[inst_id].tick_decimals)
+    instrument = CATALOGUE[inst_id]
+    if decimals != instrument.tick_decimals:
+        instrument = instrument.with_tick(Decimal(1).scaleb(-decimals))
+    o, h, low, c = (np.rint(table[:, column] * 10**decimals).astype(np.int32) for column in range(1, 5))
+    stamps = table[:2, 0].astype(np.int64)
+    return instrument, int(stamps[0]), int(stamps[1] - stamps[0]), Series(o, h, low, c, table[:, 5].copy())
 
 
-def _rows(path: Path) -> "list[tuple[int, list[str]]]":
+def _read(path: Path) -> str:
     try:
         raw = path.read_bytes()
         plain = gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw
-        text = plain.decode("utf-8")
+        return plain.decode("utf-8")
     except (OSError, EOFError) as fault:
         raise StartRefused(f"{path}: cannot be read ({getattr(fault, 'strerror', None) or fault})") from None
     except UnicodeDecodeError:
         raise StartRefused(f"{path}, line 1: not a text file") from None
-    reader = csv.reader(io.StringIO(text))
-    header = next(reader, [])
-    if [name.strip() for name in header] != HEADER:
-        raise StartRefused(f"{path}, line 1: the header must be {','.join(HEADER)}")
-    found = []
-    for line, row in enumerate(reader, start=2):
-        if not row:
-            continue
-        if len(row) != len(HEADER):
-            raise StartRefused(f"{path}, line {line}: {len(row)} columns where {len(HEADER)} are needed")
-        found.append((line, [cell.strip() for cell in row]))
-    return found
 
 
-def _check_price(where: str, name: str, value: str) -> int:
-    whole, _, fraction = value.partition(".")
-    if not whole.isdecimal() or (fraction and not fraction.isdecimal()):
-        raise StartRefused(f"{where}: {name} {value!r} is not a positive number")
-    if float(value) <= 0 or float(value) * 10 ** len(fraction) >= 2**31:
-        raise StartRefused(f"{where}: {name} {value!r} is out of range")
-    return len(fraction.rstrip("0"))
+def _is_sound(table: Table) -> bool:
+    if table.shape[0] < 2 or table.shape[1] != len(HEADER) or not np.isfinite(table).all():
+        return False
+    stamps, o, h, low, c, volume = (table[:, column] for column in range(6))
+    steps = np.diff(stamps)
+    step = steps[0]
+    on_grid = 0 < step <= MAX_BAR_MS and step % 60_000 == 0 and stamps[0] % step == 0
+    prices = (low > 0) & (h < 2e8) & (low <= np.minimum(o, c)) & (h >= np.maximum(o, c)) & (volume >= 0)
+    return bool(on_grid and (steps == step).all() and prices.all())
 
 
-def _volume(where: str, value: str) -> float:
-    try:
-        number = float(value)
-    except ValueError:
-        number = -1.0
-    if not 0 <= number < 1e15:
-        raise StartRefused(f"{where}: vol_base {value!r} is not a number from 0 up")
-    return number
-
-
-def _check_time(where: str, rows: list[tuple[int, str, str, str, str, float]]) -> None:
-    step = rows[1][0] - rows[0][0]
-    gap = rows[-1][0] - rows[-2][0]
-    if gap <= 0:
-        raise StartRefused(f"{where}: ts {rows[-1][0]} does not come after {rows[-2][0]}")
-    if step > MAX_BAR_MS or step % 60_000 or rows[0][0] % step:
-        raise StartRefused(f"{where}: bars of {step} ms are not whole minutes on the clock's grid")
-    if gap != step:
-        raise StartRefused(f"{where}: gap of {gap // 1000} s where bars are {step // 1000} s apart")
+def _decimals(table: Table, least: int) -> int:
+    """Decimal places the prices need, at least the instrument's; ticks must stay within 32 bits."""
+    top = float(table[:, 2].max())
+    for decimals in range(least, MAX_DECIMALS + 1):
+        if top * 10 ** (decimals + 1) >= 2**31:
+            return decimals
+        scaled = table[:, 1:5] * 10**decimals
+        if np.abs(scaled - np.rint(scaled)).max() < 1e-4:
+            return decimals
+    return MAX_DECIMALS

@@ -90,8 +90,10 @@ class Market:
         """The quote after the last step played."""
         step = self.played - 1
         instrument = self.instruments[inst_id]
-        last = self.last_ticks(inst_id, step)
-        before = self.last_ticks(inst_id, step - 1)
+        bar, inside = divmod(step, self.steps)
+        walk = self._block(inst_id, bar)[bar % BLOCK_BARS]
+        last = int(walk[inside])
+        before = int(walk[inside - 1]) if inside else self.last_ticks(inst_id, step - 1)
         now = self.step_end_ms(step)
         spread = max(1, round(last * 1e-5))
         bid, ask = (last - spread, last) if last >= before else (last, last + spread)
@@ -178,8 +180,14 @@ class Market:
             was = found.pop()
             found.append(
                 Candle(
-                    newest, was.open, max(was.high, high), min(was.low, low), close,
-                    was.volume + volume, was.quote_volume + quote_volume, False,
+                    newest,
+                    was.open,
+                    max(was.high, high),
+                    min(was.low, low),
+                    close,
+                    was.volume + volume,
+                    was.quote_volume + quote_volume,
+                    False,
                 )  # fmt: skip
             )
         else:

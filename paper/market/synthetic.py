@@ -110,7 +110,9 @@ class SyntheticSource:
         self.t0_ms = market_start_ms(seed) - warmup_minutes * MINUTE_MS
         self._common = Factor(seed, "common")
         self._own = {inst_id: Factor(seed, inst_id) for inst_id in instruments}
-        self._wicks = {inst_id: np.random.default_rng([seed, 7, zlib.crc32(inst_id.encode())]) for inst_id in instruments}
+        self._wicks = {
+            inst_id: np.random.default_rng([seed, 7, zlib.crc32(inst_id.encode())]) for inst_id in instruments
+        }
         self._log_price = {inst_id: float(np.log(float(i.start_price))) for inst_id, i in instruments.items()}
         self._series = {inst_id: Series() for inst_id in instruments}
         self._bars = 0

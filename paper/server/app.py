@@ -254,7 +254,9 @@ def bind(host: str, port: int) -> socket.socket:
         listener.bind((host, port))
     except (OSError, OverflowError) as fault:
         listener.close()
-        raise StartRefused(f"port {port} on {host} cannot be used ({getattr(fault, 'strerror', None) or fault})") from None
+        raise StartRefused(
+            f"port {port} on {host} cannot be used ({getattr(fault, 'strerror', None) or fault})"
+        ) from None
     listener.listen(512)
     return listener
 

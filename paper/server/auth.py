@@ -55,7 +55,9 @@ def _stamp_ms(stamp: str) -> int:
     raise OkxError("50112")
 
 
-def verify_login(accounts: Mapping[str, Credentials], arg: Mapping[str, object], wall: int) -> tuple[Credentials | None, str]:
+def verify_login(
+    accounts: Mapping[str, Credentials], arg: Mapping[str, object], wall: int
+) -> tuple[Credentials | None, str]:
     """The account of a WebSocket login and "0", or None and the error code."""
     key, stamp = str(arg.get("apiKey", "")), str(arg.get("timestamp", ""))
     if not re.fullmatch(r"\d{10}(\.\d+)?", stamp):

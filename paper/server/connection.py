@@ -23,6 +23,7 @@ class Connection:
     subscriptions: dict[bytes, dict[str, Any]] = field(default_factory=dict)
     queue: "asyncio.Queue[str | None]" = field(default_factory=lambda: asyncio.Queue(BUFFERED))
     last_push: float = field(default_factory=monotonic)
+    gone: asyncio.Event = field(default_factory=asyncio.Event)
     silent: bool = False
     close_code: int | None = None
 
@@ -36,7 +37,15 @@ class Connection:
         try:
             self.queue.put_nowait(text)
         except asyncio.QueueFull:
-            self.close_code = 4005
+            self.drop()
+
+    def drop(self) -> None:
+        """Give up on a client that does not read: forget what it was to be sent."""
+        self.close_code = 4005
+        while not self.queue.empty():
+            self.queue.get_nowait()
+            self.queue.task_done()
+        self.gone.set()
 
     def close(self, code: int) -> None:
         """End the connection after what is queued has been sent."""
@@ -45,7 +54,7 @@ class Connection:
             try:
                 self.queue.put_nowait(None)
             except asyncio.QueueFull:
-                self.close_code = 4005
+                self.drop()
 
     def push(self, arg: dict[str, Any], data: list[Any], **extra: Any) -> None:
         self.send({"arg": arg, **extra, "data": data})

@@ -5,6 +5,7 @@ bar's final state is pushed. A candle's closing push carries confirm "1" the mom
 """
 
 import asyncio
+import zlib
 from collections.abc import Iterable
 from typing import Any
 
@@ -25,6 +26,7 @@ Row = dict[str, Any]
 SLOW = {"funding-rate": MINUTE, "open-interest": MINUTE}
 PER_STEP = ("tickers", "trades", "books5", "bbo-tbt", "books", "mark-price", "index-tickers", "price-limit")
 BOOK_DEPTH = 50
+FLUSH_S = 10.0
 
 
 class Hub:
@@ -46,8 +48,21 @@ class Hub:
                     yield connection, arg
 
     async def flush(self) -> None:
-        """Wait until everything pushed so far has been handed to the sockets."""
-        await asyncio.gather(*(c.queue.join() for c in self.connections if c.close_code is None))
+        """Wait until everything pushed so far has been handed to the sockets; who does not read is dropped."""
+        waiting = {
+            asyncio.ensure_future(c.queue.join()): c
+            for c in self.connections
+            if c.close_code is None and not c.queue.empty()
+        }
+        if not waiting:
+            await asyncio.sleep(0)
+            return
+        _, stuck = await asyncio.wait(waiting, timeout=FLUSH_S)
+        for task in stuck:
+            task.cancel()
+            connection = waiting[task]
+            logger.warning("ws_client_does_not_read", endpoint=connection.endpoint)
+            connection.drop()
 
     # --- market ---------------------------------------------------------------------------------------------
 
@@ -174,9 +189,7 @@ class Hub:
         for event in events:
             if isinstance(event, OrderEvent):
                 order = event.order
-                row = order_push(
-                    order, event.fill, state.instruments[order.inst_id], state.quotes[order.inst_id].last
-                )
+                row = order_push(order, event.fill, state.instruments[order.inst_id], state.quotes[order.inst_id].last)
                 self._private(event.account_id, "orders", order.inst_id, row)
             elif isinstance(event, AlgoEvent):
                 algo = event.algo
@@ -201,12 +214,10 @@ class Hub:
                 connection.push(arg, [row])
 
     def _push_positions(self, account_id: str, keys: set[tuple[str, str, str]] | None, kind: str) -> None:
-        state, account = self.exchange.engine.state, self.exchange.engine.account(account_id)
         for connection, arg in self._targets(account_id, "positions"):
             data = self.position_rows(account_id, arg, keys)
             if data or keys is None:
                 connection.push(arg, data, eventType=kind, curPage=1, lastPage=True)
-        del state, account
 
     def position_rows(self, account_id: str, arg: Row, keys: set[tuple[str, str, str]] | None) -> list[Row]:
         """Rows of the positions channel: those in `keys`, or every open one."""
@@ -301,8 +312,6 @@ class Hub:
 
 def checksum(row: Row) -> int:
     """Signed CRC32 over the best 25 levels, bid and ask alternating, as OKX documents."""
-    import zlib
-
     parts: list[str] = []
     for number in range(25):
         for side in ("bids", "asks"):

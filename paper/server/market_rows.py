@@ -64,8 +64,9 @@ class MarketRows:
         return {**sides, "ts": str(book.quote.ts), "seqId": book.quote.step}
 
     def candle(self, inst_id: str, candle: Candle) -> list[str]:
-        tick, ct_val = self._exchange.market.instruments[inst_id].tick, float(
-            self._exchange.market.instruments[inst_id].ct_val
+        tick, ct_val = (
+            self._exchange.market.instruments[inst_id].tick,
+            float(self._exchange.market.instruments[inst_id].ct_val),
         )
         return [
             str(candle.ts), text(candle.open * tick), text(candle.high * tick), text(candle.low * tick),
@@ -78,7 +79,9 @@ class MarketRows:
         found = self._exchange.market.candles(inst_id, bar, limit, after, before)
         return [self.candle(inst_id, candle) for candle in found]
 
-    def mark_candles(self, inst_id: str, bar: BarGrid, limit: int, after: int | None, before: int | None) -> list[list[str]]:
+    def mark_candles(
+        self, inst_id: str, bar: BarGrid, limit: int, after: int | None, before: int | None
+    ) -> list[list[str]]:
         market = self._exchange.market
         found = market.candles(inst_id, bar, limit, after, before)
         rows = [self.candle(inst_id, market.mark_candle(inst_id, candle)) for candle in found]

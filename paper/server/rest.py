@@ -52,9 +52,7 @@ class Rest:
         call = Call(self.exchange, method, path, {}, wall_ms=arrival // 1000)
         try:
             if route.private:
-                call.credentials = verify(
-                    self.exchange.credentials, method, target, body, headers, call.wall_ms
-                )
+                call.credentials = verify(self.exchange.credentials, method, target, body, headers, call.wall_ms)
             if method == "GET":
                 call.params = _query(query)
             else:
@@ -68,6 +66,10 @@ class Rest:
             if route.mutates and call.credentials is not None:
                 self._enter(reply, call, body, arrival, [])
             return reply
+        except Exception:
+            # A fault of ours: the request may or may not have been carried out, which is what 50026 means.
+            logger.exception("request_failed", method=method, path=path)
+            return _refusal(OkxError("50026"))
 
     def _mutate(self, route: Route, call: Call, body: bytes, arrival: int) -> Reply:
         try:

@@ -153,7 +153,34 @@ def position_row(state: EngineState, account: Account, position: Position) -> Ro
         == (position.inst_id, position.mgn_mode, position.pos_side)
     ]  # fmt: skip
     row = dict.fromkeys(
-        ["baseBal", "quoteBal", "baseBorrowed", "baseInterest", "quoteBorrowed", "quoteInterest", "posCcy", "interest", "liab", "liabCcy", "optVal", "pendingCloseOrdLiabVal", "deltaBS", "deltaPA", "gammaBS", "gammaPA", "thetaBS", "thetaPA", "vegaBS", "vegaPA", "spotInUseAmt", "spotInUseCcy", "clSpotInUseAmt", "maxSpotInUseAmt", "bizRefId", "bizRefType"],
+        [
+            "baseBal",
+            "quoteBal",
+            "baseBorrowed",
+            "baseInterest",
+            "quoteBorrowed",
+            "quoteInterest",
+            "posCcy",
+            "interest",
+            "liab",
+            "liabCcy",
+            "optVal",
+            "pendingCloseOrdLiabVal",
+            "deltaBS",
+            "deltaPA",
+            "gammaBS",
+            "gammaPA",
+            "thetaBS",
+            "thetaPA",
+            "vegaBS",
+            "vegaPA",
+            "spotInUseAmt",
+            "spotInUseCcy",
+            "clSpotInUseAmt",
+            "maxSpotInUseAmt",
+            "bizRefId",
+            "bizRefType",
+        ],
         "",
     )
     return {
@@ -203,7 +230,30 @@ def position_history_row(position: Position, instrument: Instrument) -> Row:
 def balance_row(account: Account, balance: Balance) -> Row:
     """account/balance in Futures mode: margin figures per currency, blank at the top."""
     blank = dict.fromkeys(
-        ["borrowFroz", "interest", "crossLiab", "isoLiab", "liab", "maxLoan", "twap", "uplLiab", "fixedBal", "spotInUseAmt", "clSpotInUseAmt", "maxSpotInUse", "spotBal", "openAvgPx", "accAvgPx", "spotUpl", "spotUplRatio", "totalPnl", "totalPnlRatio", "colRes", "autoLendStatus", "autoLendMtAmt"],
+        [
+            "borrowFroz",
+            "interest",
+            "crossLiab",
+            "isoLiab",
+            "liab",
+            "maxLoan",
+            "twap",
+            "uplLiab",
+            "fixedBal",
+            "spotInUseAmt",
+            "clSpotInUseAmt",
+            "maxSpotInUse",
+            "spotBal",
+            "openAvgPx",
+            "accAvgPx",
+            "spotUpl",
+            "spotUplRatio",
+            "totalPnl",
+            "totalPnlRatio",
+            "colRes",
+            "autoLendStatus",
+            "autoLendMtAmt",
+        ],
         "",
     )
     ratio = balance.margin_ratio
@@ -221,7 +271,21 @@ def balance_row(account: Account, balance: Balance) -> Row:
         "collateralRestrict": False, "collateralEnabled": False,
     }  # fmt: skip
     top = dict.fromkeys(
-        ["adjEq", "availEq", "borrowFroz", "imr", "mmr", "mgnRatio", "notionalUsd", "notionalUsdForBorrow", "notionalUsdForSwap", "notionalUsdForFutures", "notionalUsdForOption", "ordFroz", "upl"],
+        [
+            "adjEq",
+            "availEq",
+            "borrowFroz",
+            "imr",
+            "mmr",
+            "mgnRatio",
+            "notionalUsd",
+            "notionalUsdForBorrow",
+            "notionalUsdForSwap",
+            "notionalUsdForFutures",
+            "notionalUsdForOption",
+            "ordFroz",
+            "upl",
+        ],
         "",
     )
     return {

@@ -40,12 +40,13 @@ class Session:
     async def run(self) -> None:
         await self._socket.accept()
         self._hub.connections.add(self.connection)
-        tasks = [asyncio.create_task(self._write()), asyncio.create_task(self._watch())]
+        tasks: list[asyncio.Task[Any]] = [asyncio.create_task(self._write()), asyncio.create_task(self._watch())]
+        reader = asyncio.create_task(self._read())
+        dropped = asyncio.create_task(self.connection.gone.wait())
         try:
-            await self._read()
-        except WebSocketDisconnect:
-            pass
+            await asyncio.wait({reader, dropped}, return_when=asyncio.FIRST_COMPLETED)
         finally:
+            tasks += [reader, dropped]
             self._hub.connections.discard(self.connection)
             self.connection.subscriptions.clear()
             for task in tasks:
@@ -73,7 +74,7 @@ class Session:
         """Close a connection that nothing has been pushed on for 30 s, as OKX does."""
         while True:
             await asyncio.sleep(1)
-            if monotonic() - self.connection.last_push > IDLE_S:
+            if not self.connection.silent and monotonic() - self.connection.last_push > IDLE_S:
                 self.connection.close(4004)
                 return
 
@@ -111,7 +112,12 @@ class Session:
         op, args, id_ = request["op"], request.get("args"), request.get("id")
         if op in OPERATIONS:
             self._operate(request)
-        elif op not in ("login", "subscribe", "unsubscribe") or not isinstance(args, list) or not args or not all(isinstance(arg, dict) for arg in args):
+        elif (
+            op not in ("login", "subscribe", "unsubscribe")
+            or not isinstance(args, list)
+            or not args
+            or not all(isinstance(arg, dict) for arg in args)
+        ):
             self._error("60012", f"Invalid request: {text}", id_)
         elif op == "login":
             self._login(args[0])
@@ -158,7 +164,12 @@ class Session:
             for other in self._hub.connections
         )
         self.connection.send(
-            {"event": "channel-conn-count", "channel": channel, "connCount": str(count), "connId": self.connection.conn_id}
+            {
+                "event": "channel-conn-count",
+                "channel": channel,
+                "connCount": str(count),
+                "connId": self.connection.conn_id,
+            }
         )
 
     def _refusal(self, channel: object, arg: Message, text: str) -> tuple[str, str] | None:
@@ -197,8 +208,11 @@ class Session:
         answer: Message = {"id": id_, "op": op, "data": [], "code": "0", "msg": ""}
         if self.connection.endpoint not in ("private", "all") or self.connection.credentials is None:
             answer.update(code="60011", msg="Please log in")
-        elif id_ is None or not isinstance(args, list) or not 1 <= len(args) <= most or not all(
-            isinstance(arg, dict) for arg in args
+        elif (
+            id_ is None
+            or not isinstance(args, list)
+            or not 1 <= len(args) <= most
+            or not all(isinstance(arg, dict) for arg in args)
         ):
             answer.update(code="60013", msg="Invalid args")
         elif str(request.get("expTime", "")).isdecimal() and int(str(request["expTime"])) < arrival // 1000:
@@ -211,7 +225,9 @@ class Session:
             answer["data"] = rows
             if failed:
                 answer["code"] = "1" if failed == len(rows) else "2"
-                answer["msg"] = "All operations failed" if failed == len(rows) else "Bulk operation partially succeeded."
+                answer["msg"] = (
+                    "All operations failed" if failed == len(rows) else "Bulk operation partially succeeded."
+                )
         answer.update(inTime=str(arrival), outTime=str(wall_us()))
         if self.connection.credentials is not None:
             self._enter(op, request, answer, arrival)

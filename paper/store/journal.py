@@ -70,7 +70,7 @@ class Journal:
 
     def append(self, record: dict[str, Any]) -> None:
         """Write one record. Raises OSError and keeps the sequence when that fails."""
-        line = orjson.dumps({"q": self.sequence + 1, **record}) + b"\n"
+        line = orjson.dumps({"q": self.sequence + 1, **record}, default=str) + b"\n"
         written = os.write(self._file, line)
         if written != len(line):
             raise OSError("journal record written in part")

@@ -31,7 +31,9 @@ actions = st.one_of(
     st.tuples(st.just("place"), orders),
     st.tuples(st.just("place_algo"), algos),
     st.tuples(st.just("close_position"), st.fixed_dictionaries({"mgnMode": modes, "autoCxl": st.just("true")})),
-    st.tuples(st.just("set_leverage"), st.fixed_dictionaries({"mgnMode": modes, "lever": st.sampled_from(["2", "7", "50"])})),
+    st.tuples(
+        st.just("set_leverage"), st.fixed_dictionaries({"mgnMode": modes, "lever": st.sampled_from(["2", "7", "50"])})
+    ),
     st.tuples(st.just("funding"), st.sampled_from(["0.0001", "-0.00033", "0.00375"])),
 )
 

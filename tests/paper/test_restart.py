@@ -1,9 +1,10 @@
 """`kill -9` loses nothing that was acknowledged; a restart carries on from the same moment."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 from okx.Account import AccountAPI
 from okx.MarketData import MarketAPI
@@ -14,44 +15,50 @@ from paper.launch import ExchangeProcess, launch
 BTC = "BTC-USDT-SWAP"
 
 
-def client(kind: Any, server: ExchangeProcess) -> Any:
+@contextmanager
+def okx(server: ExchangeProcess) -> Iterator[tuple[Any, Any, Any]]:
+    """python-okx's trade, account and market clients."""
     keys = server.account
-    made = kind(
-        api_key=keys["api_key"], api_secret_key=keys["secret_key"], passphrase=keys["passphrase"], flag="1",
-        domain=server.rest_url,
+    made = tuple(
+        kind(
+            api_key=keys["api_key"], api_secret_key=keys["secret_key"], passphrase=keys["passphrase"], flag="1",
+            domain=server.rest_url,
+        )
+        for kind in (TradeAPI, AccountAPI, MarketAPI)
     )  # fmt: skip
-    made.timeout = httpx.Timeout(10)
-    return made
+    yield made[0], made[1], made[2]
+    for client in made:
+        client.close()
 
 
 def picture(server: ExchangeProcess) -> dict[str, Any]:
     """Everything a client can ask about its account."""
-    trade, account = client(TradeAPI, server), client(AccountAPI, server)
-    return {
-        "balance": account.get_account_balance()["data"],
-        "positions": account.get_positions()["data"],
-        "pending": trade.get_order_list()["data"],
-        "history": trade.get_orders_history("SWAP")["data"],
-        "algos": trade.order_algos_list(ordType="conditional,oco")["data"],
-        "fills": trade.get_fills()["data"],
-        "bills": account.get_account_bills()["data"],
-        "leverage": account.get_leverage("isolated", instId=BTC)["data"],
-        "ticker": client(MarketAPI, server).get_ticker(BTC)["data"],
-        "audit": {k: v for k, v in server.get("/paper/audit").items() if k != "uncovered_seconds"},
-        "keys": server.account,
-    }
+    with okx(server) as (trade, account, market):
+        return {
+            "balance": account.get_account_balance()["data"],
+            "positions": account.get_positions()["data"],
+            "pending": trade.get_order_list()["data"],
+            "history": trade.get_orders_history("SWAP")["data"],
+            "algos": trade.order_algos_list(ordType="conditional,oco")["data"],
+            "fills": trade.get_fills()["data"],
+            "bills": account.get_account_bills()["data"],
+            "leverage": account.get_leverage("isolated", instId=BTC)["data"],
+            "ticker": market.get_ticker(BTC)["data"],
+            "audit": server.get("/paper/audit"),
+            "keys": server.account,
+        }
 
 
 def trade_a_little(server: ExchangeProcess) -> None:
-    trade, account = client(TradeAPI, server), client(AccountAPI, server)
-    account.set_leverage("5", "isolated", instId=BTC)
-    last = float(client(MarketAPI, server).get_ticker(BTC)["data"][0]["last"])
-    trade.place_order(
-        BTC, "isolated", "buy", "market", "1.5", clOrdId="kept1",
-        attachAlgoOrds=[{"slTriggerPx": f"{last * 0.9:.1f}", "slOrdPx": "-1"}],
-    )  # fmt: skip
-    trade.place_order(BTC, "isolated", "buy", "limit", "1", px=f"{last * 0.96:.1f}", clOrdId="kept2")
-    trade.place_order(BTC, "isolated", "buy", "market", "11000", clOrdId="refused1")
+    with okx(server) as (trade, account, market):
+        account.set_leverage("5", "isolated", instId=BTC)
+        last = float(market.get_ticker(BTC)["data"][0]["last"])
+        trade.place_order(
+            BTC, "isolated", "buy", "market", "1.5", clOrdId="kept1",
+            attachAlgoOrds=[{"slTriggerPx": f"{last * 0.9:.1f}", "slOrdPx": "-1"}],
+        )  # fmt: skip
+        trade.place_order(BTC, "isolated", "buy", "limit", "1", px=f"{last * 0.96:.1f}", clOrdId="kept2")
+        trade.place_order(BTC, "isolated", "buy", "market", "11000", clOrdId="refused1")
 
 
 @pytest.mark.parametrize("speed", ["lockstep", "600"])
@@ -75,7 +82,8 @@ def test_kill_and_restart_keeps_account_and_market(tmp_path: Path, speed: str) -
                 assert after[name] == before[name], name
             assert [a["algoId"] for a in after["algos"]] == [a["algoId"] for a in before["algos"]]
             assert abs(clock_after["market_ms"] - clock["market_ms"]) < 600_000
-        placed = client(TradeAPI, server).place_order(BTC, "isolated", "sell", "market", "0.5", reduceOnly="true")
+        with okx(server) as (trade, _, _):
+            placed = trade.place_order(BTC, "isolated", "sell", "market", "0.5", reduceOnly="true")
         assert placed["code"] == "0"
         assert placed["data"][0]["ordId"] not in {row["ordId"] for row in before["history"]}
     finally:

@@ -43,7 +43,9 @@ class Socket:
 
     def login(self, keys: dict[str, str], secret: str = "") -> Any:
         stamp = str(int(time.time()))  # noqa: TID251 - a client signs with its own clock
-        digest = hmac.new((secret or keys["secret_key"]).encode(), f"{stamp}GET/users/self/verify".encode(), hashlib.sha256)
+        digest = hmac.new(
+            (secret or keys["secret_key"]).encode(), f"{stamp}GET/users/self/verify".encode(), hashlib.sha256
+        )
         sign = base64.b64encode(digest.digest()).decode()
         arg = {"apiKey": keys["api_key"], "passphrase": keys["passphrase"], "timestamp": stamp, "sign": sign}
         self.send({"op": "login", "args": [arg]})
@@ -83,7 +85,17 @@ def test_acknowledgement_echoes_argument_and_id(exchange_server: ExchangeProcess
 
 @pytest.mark.parametrize(
     "channel",
-    ["tickers", "trades", "books5", "bbo-tbt", "mark-price", "index-tickers", "funding-rate", "open-interest", "price-limit"],
+    [
+        "tickers",
+        "trades",
+        "books5",
+        "bbo-tbt",
+        "mark-price",
+        "index-tickers",
+        "funding-rate",
+        "open-interest",
+        "price-limit",
+    ],
 )
 def test_public_channels_push_at_every_bar(exchange_server: ExchangeProcess, channel: str) -> None:
     with connected(exchange_server, "public") as socket:
@@ -94,7 +106,9 @@ def test_public_channels_push_at_every_bar(exchange_server: ExchangeProcess, cha
         assert int(second["ts"]) - int(first["ts"]) == 300_000
 
 
-def test_closing_candle_is_confirmed_and_equals_history(exchange_server: ExchangeProcess, clients: dict[str, Any]) -> None:
+def test_closing_candle_is_confirmed_and_equals_history(
+    exchange_server: ExchangeProcess, clients: dict[str, Any]
+) -> None:
     with connected(exchange_server, "business") as socket:
         socket.subscribe(channel="candle5m", instId=BTC)
         socket.until("candle5m")
@@ -203,7 +217,9 @@ def test_algo_orders_are_pushed_on_business(exchange_server: ExchangeProcess, cl
         assert socket.until("orders-algo")["data"][0]["state"] == "canceled"
 
 
-def test_orders_can_be_placed_and_cancelled_by_instrument_code(exchange_server: ExchangeProcess, clients: dict[str, Any]) -> None:
+def test_orders_can_be_placed_and_cancelled_by_instrument_code(
+    exchange_server: ExchangeProcess, clients: dict[str, Any]
+) -> None:
     code = clients["public"].get_instruments("SWAP", instId=BTC)["data"][0]["instIdCode"]
     price = clients["market"].get_ticker(BTC)["data"][0]["last"]
     arg = {"instIdCode": code, "tdMode": "isolated", "side": "buy", "ordType": "limit", "sz": 1, "posSide": "net",
