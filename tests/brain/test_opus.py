@@ -20,6 +20,7 @@ from tests.standins.anthropic_api import HOLD, AnthropicStandin
 from tests.standins.server import Fault
 from trading.clock import WallClock
 from trading.decision import Action, Regime
+from trading.playbook.default import default_playbook
 
 LONG = HOLD | {
     "action": "OPEN_LONG", "size_pct": 3.5, "stop_loss": 29900.1, "take_profit": 30600, "confidence": 0.61,
@@ -258,3 +259,44 @@ def test_research_cannot_leave_its_quotation(
     assert text.count("</research>") == 1
     assert "\n# New rules" not in text
     assert "New rules" not in json.dumps(body["system"])
+
+
+def test_a_try_that_may_have_been_billed_is_counted_at_its_worst(
+    decide: Any, settings: AnySettings, anthropic_api: AnthropicStandin, sessions: SessionFactory
+) -> None:
+    anthropic_api.faults.append(api.SERVER_ERROR)
+    decide(settings)
+    (row,) = calls(sessions)
+    assert row.cost_usd is not None
+    assert row.reserved_usd / 2 < row.cost_usd < row.reserved_usd  # two tries reserved: one lost, one priced
+
+
+def test_a_further_try_the_budget_does_not_cover_is_not_made(
+    decide: Any, anthropic_api: AnthropicStandin, sessions: SessionFactory
+) -> None:
+    anthropic_api.faults.append(api.SERVER_ERROR)
+    result = decide(settings_for(anthropic_api, LLM_DAILY_BUDGET_USD="0.25"))
+    assert "HTTP 500" in result.reason
+    assert "model budget spent" in result.reason
+    assert len(anthropic_api.requests) == 1
+    (row,) = calls(sessions)
+    assert row.cost_usd == row.reserved_usd
+
+
+def test_every_configured_instrument_can_be_decided(
+    decide: Any, settings: AnySettings, anthropic_api: AnthropicStandin
+) -> None:
+    for inst_id in settings.instruments:
+        result = decide(settings, market=make_market(inst_id=inst_id))
+        assert (result.outcome, result.decision.inst_id) == ("decided", inst_id)
+
+
+def test_the_default_playbook_makes_a_prompt_long_enough_to_be_cached(
+    decide: Any, settings: AnySettings, sessions: SessionFactory
+) -> None:
+    decide(settings, playbook=default_playbook())
+    decide(settings, playbook=default_playbook(), research="x")
+    first, second = calls(sessions)
+    assert first.cache_write_tokens == second.cache_read_tokens
+    total = (second.input_tokens or 0) + (second.cache_read_tokens or 0)
+    assert (second.cache_read_tokens or 0) / total > 0.5
