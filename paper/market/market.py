@@ -188,7 +188,7 @@ class Market:
                     was.volume + volume,
                     was.quote_volume + quote_volume,
                     False,
-                )  # fmt: skip
+                )
             )
         else:
             found.append(Candle(newest, int(walk[0]), high, low, close, volume, quote_volume, False))

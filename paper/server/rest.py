@@ -18,6 +18,7 @@ from paper.exchange import Exchange
 from paper.server import account_api, public_api, trade_api
 from paper.server.auth import verify
 from paper.server.call import Call, Route
+from paper.server.ratelimit import RateLimiter
 from paper.server.trade_api import client_ids
 
 logger = structlog.get_logger()
@@ -40,6 +41,7 @@ class Rest:
 
     def __init__(self, exchange: Exchange) -> None:
         self.exchange = exchange
+        self._limiter = RateLimiter() if exchange.options.switch("rate_limits") == "on" else None
 
     def handle(self, method: str, target: bytes, headers: Mapping[str, str], body: bytes = b"") -> Reply:
         """`target` is path and query as sent; header names are lower-case."""
@@ -57,6 +59,8 @@ class Rest:
                 call.params = _query(query)
             else:
                 _read_body(call, headers, body)
+            if self._limiter is not None:
+                self._limiter.count(call)
             if route.mutates:
                 _check_expiry(headers, call.wall_ms)
                 return self._mutate(route, call, body, arrival)

@@ -13,13 +13,14 @@ prices = st.integers(560000, 640000).map(lambda ticks: str(Decimal(ticks) / 10))
 sizes = st.integers(1, 400).map(lambda lots: str(Decimal(lots) / 100))
 modes = st.sampled_from(["isolated", "cross"])
 sides = st.sampled_from(["buy", "sell"])
+stops = st.fixed_dictionaries({"slTriggerPx": prices, "slOrdPx": st.just("-1")})
 orders = st.fixed_dictionaries(
     {
         "tdMode": modes, "side": sides, "sz": sizes,
         "ordType": st.sampled_from(["market", "limit", "fok", "ioc", "post_only"]), "px": prices,
         "reduceOnly": st.sampled_from(["", "true"]),
     },
-    optional={"attachAlgoOrds": st.lists(st.fixed_dictionaries({"slTriggerPx": prices, "slOrdPx": st.just("-1")}), max_size=1)},
+    optional={"attachAlgoOrds": st.lists(stops, max_size=1)},
 )  # fmt: skip
 algos = st.fixed_dictionaries(
     {"tdMode": modes, "side": sides, "ordType": st.just("conditional"), "reduceOnly": st.just("true"),

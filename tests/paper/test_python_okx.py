@@ -1,6 +1,7 @@
 """python-okx, unchanged, lives a whole trade on the exchange."""
 
 from decimal import Decimal
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -51,7 +52,7 @@ def test_candles_page_backwards_without_gap_or_overlap(clients: dict[str, Any]) 
     older = market.get_history_candlesticks(BTC, bar="5m", limit="50", after=newest[-1][0])["data"]
     stamps = [int(row[0]) for row in newest + older]
     assert len(stamps) == 100
-    assert {a - b for a, b in zip(stamps, stamps[1:], strict=False)} == {300_000}
+    assert {a - b for a, b in pairwise(stamps)} == {300_000}
     again = market.get_candlesticks(BTC, bar="5m", before=newest[3][0], limit="10")["data"]
     assert again == newest[:3]
 

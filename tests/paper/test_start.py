@@ -33,5 +33,5 @@ def test_folder_serves_one_process_and_one_market(tmp_path: Path) -> None:
 def test_file_in_the_way_of_the_folder_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "x").mkdir()
     (tmp_path / "x" / "ledger.jsonl").mkdir()
-    with pytest.raises(ExchangeDied, match="exit 2: exchange: .*cannot be used"):
+    with pytest.raises(ExchangeDied, match=r"exit 2: exchange: .*cannot be used"):
         launch(tmp_path / "x", FAST)
