@@ -8,7 +8,8 @@ from cli.progress import Progress
 from runtime.errors import OperatorError
 from runtime.home import Home
 from runtime.leftovers import find_leftovers
-from runtime.session import known_services
+from runtime.services import services_for
+from runtime.session import last_plan
 from runtime.takedown import take_down
 from settings import load_settings
 
@@ -30,7 +31,8 @@ def run_down() -> None:
             if not home.supervisor_lock.is_held() and not find_leftovers(home):
                 progress.say(f"no bot runs in {home.folder}")
                 return
-            take_down(home, known_services(settings, home), progress.say)
+            plan = last_plan(settings, home)
+            take_down(home, services_for(plan) if plan else [], progress.say, plan.dsn if plan else None)
             progress.say("everything stopped")
     finally:
         progress.quiet()

@@ -19,7 +19,7 @@ def print_environment() -> None:
         raise OperatorError(f"no bot runs in {home.folder}; start one with `okxbot up`")
     plan = plan_of(settings, home)
     values = {
-        "DATABASE_URL": plan.database_url.replace("postgresql+psycopg2://", "postgresql://", 1),
+        "DATABASE_URL": plan.dsn,
         "REDIS_URL": plan.redis_url,
         "OKX_REST_URL": plan.okx_rest_url,
         "OKX_WS_URL": plan.okx_ws_url,

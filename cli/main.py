@@ -82,7 +82,7 @@ def bench(
 
 
 def _mount_the_others(arguments: list[str]) -> None:
-    """Status, show and control bring their commands as a `typer.Typer` named `app`; not needed by the commands above."""
+    """Status, show and control bring a `typer.Typer` named `app` each; not needed by the commands above."""
     own = {command.callback.__name__ for command in app.registered_commands if command.callback is not None}
     if arguments and arguments[0] in own:
         return

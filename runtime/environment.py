@@ -60,6 +60,11 @@ class Plan:
         return self.cluster.url()
 
     @property
+    def dsn(self) -> str:
+        """The same as libpq and psql read it."""
+        return self.database_url.replace("postgresql+psycopg2://", "postgresql://", 1)
+
+    @property
     def redis_url(self) -> str:
         if self.settings.redis_url is not None and not self.embedded:
             return self.settings.redis_url.get_secret_value()

@@ -28,39 +28,54 @@ def wheel_installation() -> Path | None:
 
 
 def version_of(programs: Path, user: SystemUser | None) -> str | None:
-    """What `postgres --version` says, None if it does not run."""
-    try:
-        answer = subprocess.run(
-            [programs / "postgres", "--version"], capture_output=True, text=True, timeout=30, **spawn_options(user)
-        )
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return answer.stdout.strip() if answer.returncode == 0 else None
+    """What `postgres --version` says; None if it or `initdb`, which needs more libraries, does not run."""
+    said = ""
+    for program in ("initdb", "postgres"):
+        try:
+            answer = subprocess.run(
+                [programs / program, "--version"], capture_output=True, text=True, timeout=60, **spawn_options(user)
+            )
+        except (OSError, subprocess.SubprocessError):
+            return None
+        if answer.returncode != 0:
+            return None
+        said = answer.stdout.strip()
+    return said
 
 
 def _copied(installation: Path) -> Path:
-    """`installation` again, in a place the unprivileged user may enter; copied at most once."""
+    """`installation` again, in a place the unprivileged user may enter; copied at most once.
+
+    The programs find their libraries by relative paths, some in a folder beside the package: the tree keeps its shape.
+    """
     fingerprint = hashlib.sha256(
         f"{installation}:{(installation / 'bin' / 'postgres').stat().st_mtime_ns}".encode()
     ).hexdigest()[:12]
     target = shared_state_folder() / f"postgresql-{fingerprint}"
-    if (target / "bin" / "postgres").exists():
-        return target
+    package = installation.parent
+    inside = Path(package.name) / installation.name
+    if target.exists():
+        return target / inside
     with file_trouble("copy PostgreSQL to", target):
         # Copied beside and renamed, so that a broken copy is never taken for a whole one.
         unfinished = Path(tempfile.mkdtemp(prefix="copying-", dir=target.parent))
         try:
             for part in ("bin", "lib", "share"):
-                shutil.copytree(installation / part, unfinished / part, symlinks=True)
-            unfinished.chmod(0o755)
+                shutil.copytree(
+                    installation / part, unfinished / inside / part, symlinks=True, ignore=shutil.ignore_patterns("*.a")
+                )
+            for libraries in package.parent.glob(f"{package.name}.libs"):
+                shutil.copytree(libraries, unfinished / libraries.name)
+            for folder in (unfinished, unfinished / package.name, unfinished / inside):
+                folder.chmod(0o755)
             try:
                 unfinished.rename(target)
             except OSError:
-                if not (target / "bin" / "postgres").exists():
+                if not target.exists():
                     raise
         finally:
             shutil.rmtree(unfinished, ignore_errors=True)
-    return target
+    return target / inside
 
 
 @cache

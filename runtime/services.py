@@ -16,6 +16,8 @@ from settings import PaperSettings
 CHECKOUT = Path(__file__).resolve().parent.parent
 
 SERVERS, EXCHANGE, WORK, CLOCKWORK = 1, 2, 3, 4
+# The stop phase after which no decision cycle is opened any more.
+OPENS_CYCLES = 1
 
 
 @dataclass(frozen=True)

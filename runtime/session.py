@@ -118,28 +118,28 @@ class _Watcher(threading.Thread):
         self.join(5)
 
 
-def clear_the_way(home: Home, say: Say, services: list[Service]) -> None:
-    """Stop what a killed terminal or supervisor left behind."""
+def clear_the_way(home: Home, say: Say, plan: Plan | None, table: Table) -> None:
+    """Stop what a killed terminal or supervisor left behind; `plan` is that of its start."""
+    services = table(plan) if plan else []
     if home.supervisor_lock.is_held():
         say("the command that ran this bot was killed; stopping what it left running")
-        take_down(home, services, say)
+        take_down(home, services, say, plan.dsn if plan else None)
     elif find_leftovers(home):
         stop_leftovers(home, services, say)
 
 
-def known_services(settings: AnySettings, home: Home, table: Table = services_for) -> list[Service]:
-    """The table as of the last start; empty before the first."""
+def last_plan(settings: AnySettings, home: Home) -> Plan | None:
+    """The plan as of the last start; None before the first."""
     ports = home.remembered_ports()
     if not ports:
-        return []
-    filled = {"postgres": 0, "redis": 0, "exchange": 0, "flower": 0} | ports
-    return table(Plan(settings, home, filled, home.secrets()))
+        return None
+    return Plan(settings, home, {"postgres": 0, "redis": 0, "exchange": 0, "flower": 0} | ports, home.secrets())
 
 
 def prepare(settings: AnySettings, home: Home, say: Say, table: Table = services_for) -> Plan:
     """Home, ports, database cluster and Redis configuration, before anything runs."""
     secrets = home.secrets()
-    clear_the_way(home, say, known_services(settings, home, table))
+    clear_the_way(home, say, last_plan(settings, home), table)
     plan = Plan(settings, home, plan_ports(settings, home), secrets)
     if plan.embedded:
         if plan.cluster.prepare():
@@ -193,10 +193,10 @@ def run_session(
                 pass
             except BaseException:
                 quiet()
-                _end(home, table(plan) if plan is not None else [], say)
+                _end(home, plan, table, say)
                 raise
             quiet()
-            _end(home, table(plan) if plan is not None else [], say)
+            _end(home, plan, table, say)
 
 
 @dataclass(frozen=True)
@@ -229,11 +229,11 @@ class _Run:
             watcher.end()
 
 
-def _end(home: Home, services: list[Service], say: Say) -> None:
+def _end(home: Home, plan: Plan | None, table: Table, say: Say) -> None:
     with _undisturbed(say):
         began = time.monotonic()
         if home.supervisor_lock.is_held() or find_leftovers(home):
             say("stopping")
-            take_down(home, services, say)
+            take_down(home, table(plan) if plan else [], say, plan.dsn if plan else None)
             say(f"everything stopped in {time.monotonic() - began:.1f} s")
         (home.run / "bot.json").unlink(missing_ok=True)

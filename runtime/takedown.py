@@ -8,9 +8,10 @@ when it says it. Times are wall seconds.
 import time
 from collections.abc import Callable, Iterable
 
+from runtime.drain import wait_for_open_cycles
 from runtime.home import Home
 from runtime.leftovers import find_leftovers, stop_leftovers
-from runtime.services import Service
+from runtime.services import OPENS_CYCLES, Service
 from runtime.supervision import SupervisorClient, SupervisorGone
 
 Say = Callable[[str], None]
@@ -26,11 +27,12 @@ _PHASES = {
 }
 
 
-def take_down(home: Home, services: Iterable[Service], say: Say) -> None:
+def take_down(home: Home, services: Iterable[Service], say: Say, dsn: str | None = None) -> None:
+    """`dsn`, of the bot's database as libpq reads it, lets open decision cycles finish first."""
     table = list(services)
     if home.supervisor_lock.is_held():
         try:
-            _orderly(home, table, say)
+            _orderly(home, table, say, dsn)
         except SupervisorGone:
             say("the supervisor stopped answering")
         _wait_for_supervisor(home)
@@ -39,7 +41,7 @@ def take_down(home: Home, services: Iterable[Service], say: Say) -> None:
     (home.run / "bot.json").unlink(missing_ok=True)
 
 
-def _orderly(home: Home, table: list[Service], say: Say) -> None:
+def _orderly(home: Home, table: list[Service], say: Say, dsn: str | None) -> None:
     client = SupervisorClient(home)
     running = {name for name, state in client.states().items() if state.state not in ("STOPPED", "EXITED", "FATAL")}
     for phase in sorted({service.stop_phase for service in table}):
@@ -53,12 +55,22 @@ def _orderly(home: Home, table: list[Service], say: Say) -> None:
             left = [each.name for each in members if states[each.name].state not in _STOPPED]
             if not left:
                 say(_PHASES[phase])
+                if phase == OPENS_CYCLES and dsn is not None:
+                    _drain(dsn, say)
                 break
             if time.monotonic() > deadline:
                 say(f"still stopping: {', '.join(left)}")
                 break
             time.sleep(0.05)
     client.shutdown()
+
+
+def _drain(dsn: str, say: Say) -> None:
+    left = wait_for_open_cycles(dsn)
+    if left:
+        say(f"{left} decision cycles are still open; they resume or expire at the next start")
+    elif left == 0:
+        say("open decision cycles have ended")
 
 
 def _wait_for_supervisor(home: Home) -> None:

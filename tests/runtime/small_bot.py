@@ -11,7 +11,7 @@ from runtime.environment import Plan
 from runtime.errors import OperatorError
 from runtime.home import Home
 from runtime.services import CLOCKWORK, EXCHANGE, WORK, Service, services_for
-from runtime.session import known_services, run_session
+from runtime.session import last_plan, run_session
 from runtime.takedown import take_down
 from settings import AnySettings, load_settings
 
@@ -49,7 +49,8 @@ def main() -> int:
     home = Home(settings.okxbot_home)
     try:
         if command == "down":
-            take_down(home, known_services(settings, home, table), say)
+            plan = last_plan(settings, home)
+            take_down(home, table(plan) if plan else [], say)
             return 0
         seconds = float(options[options.index("--for") + 1]) if "--for" in options else None
         run_session(
