@@ -17,14 +17,17 @@ TRANSFER = "1"
 def ingest_bills(ctx: ExecutionContext) -> list[str]:
     """Read and store the bills since the last one known; returns breaks in the chain of balances. Raises ReadFailed."""
     with ctx.sessions() as session:
-        last = session.scalars(
-            select(Bill).where(Bill.account_id == ctx.account_id).order_by(Bill.id.desc()).limit(1)
-        ).one_or_none()
+        known = select(Bill).where(Bill.account_id == ctx.account_id).order_by(Bill.id.desc()).limit(1)
+        last = session.scalars(known).one_or_none()
+        last_usdt = session.scalars(known.where(Bill.ccy == "USDT")).one_or_none()
     reports = ctx.exchange.bills(last.bill_id if last is not None else None)
     breaks: list[str] = []
-    balance = last.balance if last is not None else None
+    balance = last_usdt.balance if last_usdt is not None else None
     first = last is None
     for report in reversed(reports):
+        if report.ccy != "USDT":
+            _store(ctx, report, before_us=first)
+            continue
         if balance is not None and balance + report.balance_change != report.balance:
             breaks.append(f"bill {report.bill_id}: {balance} + {report.balance_change} is not {report.balance}")
         balance = report.balance

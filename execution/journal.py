@@ -14,7 +14,6 @@ from sqlalchemy.orm import Session
 
 from execution import notices, outbox
 from execution.context import ExecutionContext
-from execution.identifiers import is_ours
 from models import AlgoOrder, Bill, BotState, DecisionCycle, Fill, Order, Trade
 from trading.orders import ENTRY_LEGS, Leg
 
@@ -217,17 +216,6 @@ def _exit_reason(ctx: ExecutionContext, session: Session, trade: Trade, fill: Fi
         return EXITS.get(algo.actual_side) or _nearer_leg(algo, fill.px)
     if fill.trade_id.startswith("-"):  # OKX: liquidation and deleveraging fills
         return "liquidation"
-    # The push of the order may come before the push of the stop it is the child of: exactly one was waiting.
-    own = session.scalars(
-        select(AlgoOrder).where(
-            AlgoOrder.account_id == ctx.account_id,
-            AlgoOrder.inst_id == fill.inst_id,
-            AlgoOrder.state.in_(("live", "effective")),
-            AlgoOrder.created_market_at >= trade.opened_market_at,
-        )
-    ).all()
-    if not fill.cl_ord_id and any(is_ours(a.algo_cl_ord_id, ctx.order_prefix) for a in own):
-        return _nearer_leg(own[-1], fill.px)
     return "foreign"
 
 

@@ -175,10 +175,16 @@ def ingest_flat(ctx: ExecutionContext, inst_id: str, at: datetime, as_of: dateti
     with outbox.transaction(ctx) as session:
         instrument_lock(session, ctx.account_id, inst_id)
         rows = session.scalars(
-            select(Position).where(
-                Position.account_id == ctx.account_id, Position.inst_id == inst_id, Position.contracts != 0
-            )
+            select(Position).where(Position.account_id == ctx.account_id, Position.inst_id == inst_id)
         ).all()
+        if not rows:
+            # So that a late report of the position that was cannot bring it back.
+            session.add(
+                Position(
+                    account_id=ctx.account_id, inst_id=inst_id, mgn_mode=ctx.settings.margin_mode, pos_side="net",
+                    pos_id="", contracts=Decimal(0), updated_market_at=at, seen_at=ctx.clock.wall_now(),
+                )
+            )  # fmt: skip
         for row in rows:
             if not _older(row, at, as_of):
                 _flatten_row(ctx, session, row, at)

@@ -154,10 +154,19 @@ def _mark_uncovered(ctx: ExecutionContext, report: ProtectionReport) -> None:
                 if row.uncovered_since is None:
                     row.uncovered_since = now
                     logger.warning("position_uncovered", inst_id=row.inst_id, contracts=str(row.contracts))
+                elif _overdue(ctx, row):
+                    _alarm(ctx, session, row)
             elif row.uncovered_since is not None:
                 monitor.add_naked_time(ctx, session, row, now)
                 locks.lift(session, ctx.account_id, row.inst_id, locks.LockReason.MISSING_STOP, "a live stop covers it")
             coverage.refresh_levels(ctx, session, row)
+
+
+def _alarm(ctx: ExecutionContext, session: Session, row: Position) -> None:
+    """Uncovered for longer than the grace, whatever was tried: once a person must know."""
+    what = f"{row.contracts} {row.inst_id} without a stop since {row.uncovered_since:%H:%M:%S}"
+    if locks.lock(session, ctx.account_id, row.inst_id, locks.LockReason.MISSING_STOP, what):
+        notices.alert(session, ctx.account_id, "position_uncovered", "CRITICAL", what, inst_id=row.inst_id)
 
 
 def _ours_open(ctx: ExecutionContext) -> list[int]:

@@ -72,9 +72,9 @@ class ReconcileReport:
     positions: int = 0
     stops: int = 0
 
-    def named(self, name: Break) -> list[str]:
+    def named(self, name: str) -> list[str]:
         """Instruments with this break."""
-        return [inst_id for found, inst_id, _ in self.breaks if found is name]
+        return [inst_id for found, inst_id, _ in self.breaks if found == name]
 
 
 @dataclass(frozen=True)
@@ -86,6 +86,7 @@ class _Seen:
     fills: list[FillReport]
     positions: list[PositionReport]
     balance: BalanceReport
+    balance_at: datetime  # market
     positions_as_of: datetime
     algos_as_of: datetime
 
@@ -106,7 +107,7 @@ def reconcile(ctx: ExecutionContext, reason: str) -> ReconcileReport:
     _positions(ctx, seen, report)
     _coverage(ctx, report)
     report.breaks += [(Break.BALANCE_BREAK, "", what) for what in chain]
-    monitor.observe(ctx, seen.balance.equity, seen.balance.updated_at, settled=True)
+    monitor.observe(ctx, seen.balance.equity, seen.balance_at, settled=True)
     _conclude(ctx, report)
     return report
 
@@ -122,7 +123,9 @@ def _read(ctx: ExecutionContext) -> _Seen:
     with ctx.sessions() as session:
         newest = session.scalar(select(func.max(Fill.market_at)).where(Fill.account_id == ctx.account_id))
     fills = exchange.fills(since=newest - OVERLAP if newest is not None else None)
-    return _Seen(pending, algos, fills, positions, exchange.balance(), positions_as_of, algos_as_of)
+    balance_at = ctx.clock.market_now()  # the report's own time is that of its last change
+    balance = exchange.balance()
+    return _Seen(pending, algos, fills, positions, balance, balance_at, positions_as_of, algos_as_of)
 
 
 def _orders(ctx: ExecutionContext, seen: _Seen, open_before: list[Order], report: ReconcileReport) -> None:
@@ -305,9 +308,7 @@ def _uncovered(ctx: ExecutionContext) -> bool:
             select(Position).where(Position.account_id == ctx.account_id, Position.contracts != 0)
         ).all()
         return any(
-            not coverage.covers(
-                row.contracts, coverage.stops_of(ctx, session, row.inst_id), ctx.order_prefix
-            )
+            not coverage.covers(row.contracts, coverage.stops_of(ctx, session, row.inst_id), ctx.order_prefix)
             for row in rows
         )
 
