@@ -67,7 +67,10 @@ ENTRY_LEGS = frozenset({Leg.ENTRY, Leg.ADD})
 
 @dataclass(frozen=True, slots=True)
 class OrderRequest:
-    """One placement. `sz_contracts` in contracts, prices in USDT; attached stop and target trigger at last price, market."""
+    """One placement. `sz_contracts` in contracts, prices in USDT.
+
+    Attached stop and target trigger at the last price and go out as market orders.
+    """
 
     inst_id: str
     side: str  # buy | sell

@@ -8,6 +8,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from itertools import pairwise
 from statistics import fmean, stdev
 
 
@@ -45,9 +46,7 @@ def profit_factor(profits: Sequence[Decimal]) -> Decimal | None:
     return sum((p for p in profits if p > 0), Decimal(0)) / lost if lost > 0 else None
 
 
-def r_multiple(
-    *, profit: Decimal, entry: Decimal, stop_loss: Decimal, coins: Decimal
-) -> Decimal | None:
+def r_multiple(*, profit: Decimal, entry: Decimal, stop_loss: Decimal, coins: Decimal) -> Decimal | None:
     """Net profit over the price risk at entry, |entry − stop| × coins; None where there was no such risk."""
     risk = abs(entry - stop_loss) * abs(coins)
     return profit / risk if risk > 0 else None
@@ -102,4 +101,4 @@ def _returns(equity: Sequence[Decimal]) -> list[float] | None:
     """Simple returns between neighbours; None where a base is not positive."""
     if any(value <= 0 for value in equity[:-1]):
         return None
-    return [float(after / before - 1) for before, after in zip(equity, equity[1:], strict=False)]
+    return [float(after / before - 1) for before, after in pairwise(equity)]

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from decimal import Decimal
 
 from brain.rules import breakout, mean_reversion, momentum, pullback
-from brain.rules.levels import levels_of
+from brain.rules.levels import levels_of, same_risk
 from brain.rules.positions import manage
 from brain.rules.signal import Direction, Frames, NotReady, Signal, Waiting
 from trading.decision import Action, Decision, Regime
@@ -27,9 +27,7 @@ STRATEGIES: dict[str, Strategy] = {
 """The strategies the rules know; one the playbook has and the rules do not is for models only."""
 
 
-def decide(
-    market: MarketSnapshot, account: AccountSnapshot, playbook: Playbook, history: History
-) -> Decision:
+def decide(market: MarketSnapshot, account: AccountSnapshot, playbook: Playbook, history: History) -> Decision:
     """One decision about `market.inst_id`. Never raises for missing market or account data: that is HOLD."""
     if account.positions is None:
         return _hold(market, "the open positions are not known")
@@ -46,22 +44,16 @@ def decide(
         return manage(position, opposite, market.frames, market.regime)
     if market.regime is Regime.UNKNOWN:
         frame = market.frames.get("4H")
-        return _hold(
-            market, f"the 4H regime is not known yet ({frame.bars if frame else 0} closed 4H candles)"
-        )
+        return _hold(market, f"the 4H regime is not known yet ({frame.bars if frame else 0} closed 4H candles)")
     barred = playbook.barred(market.market_at)
     if barred is not None:
         return _hold(market, f"no entries at this hour: {barred.reason}")
-    confident = [
-        s for s in signals if playbook.calibration.calibrated(s.confidence) >= playbook.confidence_floor
-    ]
+    confident = [s for s in signals if playbook.calibration.calibrated(s.confidence) >= playbook.confidence_floor]
     if confident:
         return _enter(market, playbook, confident[0])
     if signals:
         weak = signals[0]
-        return _hold(
-            market, f"{weak.strategy} {weak.direction} is below the confidence floor ({weak.confidence})"
-        )
+        return _hold(market, f"{weak.strategy} {weak.direction} is below the confidence floor ({weak.confidence})")
     return _hold(market, _nearest(waiting), tuple(f"{name} {w.direction}: {w.reason}" for name, w in waiting))
 
 
@@ -108,6 +100,7 @@ def _enter(market: MarketSnapshot, playbook: Playbook, signal: Signal) -> Decisi
         taker_fee_rate=market.taker_fee_rate,
         reward_risk=Decimal(str(rule.parameter("reward_risk"))),
     )
+    size_pct = same_risk(size_pct, levels, full_size_stop_pct=Decimal(str(rule.parameter("full_size_stop_pct"))))
     return Decision(
         action=Action.OPEN_LONG if signal.direction == "long" else Action.OPEN_SHORT,
         inst_id=market.inst_id,

@@ -5,7 +5,7 @@ reward = target move − fees, risk = stop move + fees (fees approximated at the
 """
 
 from dataclasses import dataclass
-from decimal import ROUND_HALF_EVEN, Decimal
+from decimal import ROUND_DOWN, ROUND_HALF_EVEN, Decimal
 
 from brain.rules.signal import Signal
 
@@ -32,6 +32,15 @@ def levels_of(signal: Signal, *, entry: Decimal, taker_fee_rate: Decimal, reward
         stop_loss=_rounded(entry - sign * stop_move, entry),
         take_profit=_rounded(entry + sign * target_move, entry),
     )
+
+
+def same_risk(size_pct: Decimal, levels: Levels, *, full_size_stop_pct: Decimal) -> Decimal:
+    """`size_pct` as long as the stop is within `full_size_stop_pct` of the entry; beyond, less, so that the stop
+    never costs more than it would there. Rounded down to a hundredth of a per cent."""
+    stop_pct = abs(levels.entry - levels.stop_loss) / levels.entry * 100
+    if stop_pct <= full_size_stop_pct:
+        return size_pct
+    return (size_pct * full_size_stop_pct / stop_pct).quantize(Decimal("0.01"), ROUND_DOWN)
 
 
 def _rounded(price: Decimal, like: Decimal) -> Decimal:

@@ -48,7 +48,5 @@ def look(frames: Frames, direction: Direction, rule: StrategyRule) -> Signal | W
             f"1H ADX14 {adx:.0f}: no strong trend",
         ),
         risk_factors=("a range that breaks runs over its faders",),
-        invalidation=Invalidation(
-            indicator="adx14", timeframe="1H", comparison="above", level=Decimal(str(trend_adx))
-        ),
+        invalidation=Invalidation(indicator="adx14", timeframe="1H", comparison="above", level=Decimal(str(trend_adx))),
     )

@@ -46,8 +46,6 @@ def look(frames: Frames, direction: Direction, rule: StrategyRule) -> Signal | W
             f"1H EMA20 and the last 1H close agree; 1H ADX14 {adx:.0f}",
             f"1H ATR14 is {widening:.2f} × its 20-bar mean; 5m volume {volume:.1f} × its mean",
         ),
-        risk_factors=(f"1H RSI14 {rsi:.0f} is stretched",)
-        if stretched
-        else ("breakouts fail more often than not",),
+        risk_factors=(f"1H RSI14 {rsi:.0f} is stretched",) if stretched else ("breakouts fail more often than not",),
         invalidation=below_or_above(direction, "close", "1H", frames.value("1H", "ema50")),
     )

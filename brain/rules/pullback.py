@@ -26,12 +26,8 @@ def look(frames: Frames, direction: Direction, rule: StrategyRule) -> Signal | W
                 sign * (close - hour_ema) > 0,
                 f"the pullback has gone through 1H EMA20 {price_text(hour_ema)}",
             ),
-            Condition(
-                sign * (far - d) > 0, f"waits for a pullback: 5m StochRSI %D {d:.0f} against {far:.0f}"
-            ),
-            Condition(
-                sign * (k - d) > 0, f"waits for the turn: 5m StochRSI %K {k:.0f} has not crossed %D {d:.0f}"
-            ),
+            Condition(sign * (far - d) > 0, f"waits for a pullback: 5m StochRSI %D {d:.0f} against {far:.0f}"),
+            Condition(sign * (k - d) > 0, f"waits for the turn: 5m StochRSI %K {k:.0f} has not crossed %D {d:.0f}"),
         ],
     )
     if waiting:

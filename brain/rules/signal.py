@@ -72,8 +72,3 @@ class Frames:
 def price_text(value: float) -> str:
     """A price for a sentence: five significant digits, no exponent."""
     return f"{value:,.1f}" if abs(value) >= 1000 else f"{value:.5g}"
-
-
-def level(value: float) -> Decimal:
-    """A level of an invalidation condition: eight significant digits are more than any indicator means."""
-    return Decimal(f"{value:.8g}")

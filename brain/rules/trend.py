@@ -6,7 +6,6 @@ from brain.rules.signal import Condition, Direction, Frames, price_text
 from trading.decision import Invalidation
 from trading.playbook import StrategyRule
 
-
 STRONG_ADX = 25.0
 
 
@@ -46,9 +45,7 @@ def hour_moves(frames: Frames, rule: StrategyRule) -> tuple[float, list[Conditio
             widening >= rule.parameter("atr_widening"),
             f"the 1H range is shrinking (ATR14 is {widening:.2f} × its mean)",
         ),
-        Condition(
-            share >= least, f"1H ATR14 is {share:.2f} % of the price, under {least:g} %: fees would eat it"
-        ),
+        Condition(share >= least, f"1H ATR14 is {share:.2f} % of the price, under {least:g} %: fees would eat it"),
     ]
 
 

@@ -65,7 +65,12 @@ TABLE: list[tuple[str, Refusal, Effect, dict[str, Any]]] = [
         PASS,
         {"account.positions": (pos(ETH), pos(SOL)), "account.open_intents": (coming(SOL),)},
     ),
-    ("ADD as the third of three", R.OPEN_POSITIONS, PASS, ADD_ENTRY | {"account.positions": (pos(BTC), pos(ETH), pos(SOL))}),
+    (
+        "ADD as the third of three",
+        R.OPEN_POSITIONS,
+        PASS,
+        ADD_ENTRY | {"account.positions": (pos(BTC), pos(ETH), pos(SOL))},
+    ),
     ("positions not known", R.OPEN_POSITIONS, REJECT, {"account.positions": None}),
     ("two losses", R.CONSECUTIVE_LOSSES, PASS, {"history.consecutive_losses": 2}),
     ("three losses, cooldown not set", R.CONSECUTIVE_LOSSES, REJECT, {"history.consecutive_losses": 3}),
@@ -88,10 +93,30 @@ TABLE: list[tuple[str, Refusal, Effect, dict[str, Any]]] = [
     ("exit 15 min ago", R.REENTRY, PASS, {"history.last_exit_at": {BTC: NOW - timedelta(minutes=15)}}),
     ("exit elsewhere", R.REENTRY, PASS, {"history.last_exit_at": {ETH: NOW}}),
     ("exits not known", R.REENTRY, REJECT, {"history.last_exit_at": None}),
-    ("stale ticker", R.FRESHNESS, REJECT, {"live.ages_s": {"ticker": 10.1, "candle": 1, "book": 1, "funding": 1, "open_interest": 1}}),
-    ("just fresh", R.FRESHNESS, PASS, {"live.ages_s": {"ticker": 10, "candle": 30, "book": 10, "funding": 180, "open_interest": 60}}),
-    ("book never spoke", R.FRESHNESS, REJECT, {"live.ages_s": {"ticker": 1, "candle": 1, "funding": 1, "open_interest": 1}}),
-    ("age is no number", R.FRESHNESS, REJECT, {"live.ages_s": {"ticker": float("nan"), "candle": 1, "book": 1, "funding": 1, "open_interest": 1}}),
+    (
+        "stale ticker",
+        R.FRESHNESS,
+        REJECT,
+        {"live.ages_s": {"ticker": 10.1, "candle": 1, "book": 1, "funding": 1, "open_interest": 1}},
+    ),
+    (
+        "just fresh",
+        R.FRESHNESS,
+        PASS,
+        {"live.ages_s": {"ticker": 10, "candle": 30, "book": 10, "funding": 180, "open_interest": 60}},
+    ),
+    (
+        "book never spoke",
+        R.FRESHNESS,
+        REJECT,
+        {"live.ages_s": {"ticker": 1, "candle": 1, "funding": 1, "open_interest": 1}},
+    ),
+    (
+        "age is no number",
+        R.FRESHNESS,
+        REJECT,
+        {"live.ages_s": {"ticker": float("nan"), "candle": 1, "book": 1, "funding": 1, "open_interest": 1}},
+    ),
     ("account 16 s old", R.FRESHNESS, REJECT, {"account.taken_at": NOW - timedelta(seconds=16)}),
     ("account from the future", R.FRESHNESS, REJECT, {"account.taken_at": NOW + timedelta(seconds=5)}),
     ("decided 60 s ago", R.DECISION_AGE, PASS, {"decided_at": NOW - timedelta(seconds=60)}),
@@ -102,7 +127,12 @@ TABLE: list[tuple[str, Refusal, Effect, dict[str, Any]]] = [
     ("31 bps down", R.PRICE_DRIFT, REJECT, {"live.last": D(49845)}),
     ("no stop", R.STOP_LOSS, REJECT, {"decision.stop_loss": None}),
     ("stop above a long", R.STOP_LOSS, REJECT, {"decision.stop_loss": D(50100)}),
-    ("stop between price and low limit", R.STOP_LOSS, REJECT, {"decision.order_type": "limit", "decision.limit_price": D(49000)}),
+    (
+        "stop between price and low limit",
+        R.STOP_LOSS,
+        REJECT,
+        {"decision.order_type": "limit", "decision.limit_price": D(49000)},
+    ),
     ("stop below a short", R.STOP_LOSS, REJECT, SHORT_ENTRY | {"decision.stop_loss": D(49900)}),
     ("stop above a short", R.STOP_LOSS, PASS, SHORT_ENTRY),
     ("stop 3 % away", R.STOP_DISTANCE, PASS, {"decision.stop_loss": D(48500)}),
@@ -150,10 +180,30 @@ TABLE: list[tuple[str, Refusal, Effect, dict[str, Any]]] = [
     ("leverage at the limit", R.LEVERAGE, PASS, {"account.leverage": {BTC: D(3)}}),
     ("leverage above it", R.LEVERAGE, CUT, {"account.leverage": {BTC: D(10)}}),
     ("leverage not known", R.LEVERAGE, REJECT, {"account.leverage": {}}),
-    ("correlated, same side", R.CORRELATION, CUT, {"account.positions": (pos(ETH),), "market.correlations": {ETH: 0.9}}),
-    ("correlated, other side", R.CORRELATION, PASS, {"account.positions": (pos(ETH, "-1"),), "market.correlations": {ETH: 0.9}}),
-    ("mirrored, other side", R.CORRELATION, CUT, {"account.positions": (pos(ETH, "-1"),), "market.correlations": {ETH: -0.9}}),
-    ("correlated entry coming", R.CORRELATION, CUT, {"account.open_intents": (coming(SOL),), "market.correlations": {SOL: 0.9}}),
+    (
+        "correlated, same side",
+        R.CORRELATION,
+        CUT,
+        {"account.positions": (pos(ETH),), "market.correlations": {ETH: 0.9}},
+    ),
+    (
+        "correlated, other side",
+        R.CORRELATION,
+        PASS,
+        {"account.positions": (pos(ETH, "-1"),), "market.correlations": {ETH: 0.9}},
+    ),
+    (
+        "mirrored, other side",
+        R.CORRELATION,
+        CUT,
+        {"account.positions": (pos(ETH, "-1"),), "market.correlations": {ETH: -0.9}},
+    ),
+    (
+        "correlated entry coming",
+        R.CORRELATION,
+        CUT,
+        {"account.open_intents": (coming(SOL),), "market.correlations": {SOL: 0.9}},
+    ),
     ("correlation not known", R.CORRELATION, REJECT, {"account.positions": (pos(ETH),), "market.correlations": {}}),
     ("little correlation", R.CORRELATION, PASS, {"account.positions": (pos(ETH),), "market.correlations": {ETH: 0.8}}),
     ("15 % in all", R.TOTAL_MARGIN, PASS, {"account.positions": (pos(ETH, "1", "1100"),)}),
@@ -273,9 +323,7 @@ class TestLeaving:
             ("50", "0.01", "0.01"),  # nothing smaller can be left
         ],
     )
-    def test_reduce_is_a_share_of_the_position(
-        self, given_entry: Given, size_pct: str, held: str, closed: str
-    ) -> None:
+    def test_reduce_is_a_share_of_the_position(self, given_entry: Given, size_pct: str, held: str, closed: str) -> None:
         changes = {
             "decision.action": Action.REDUCE,
             "decision.size_pct": D(size_pct),

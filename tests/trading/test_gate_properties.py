@@ -197,9 +197,7 @@ def test_every_channel_must_have_spoken(given_entry: Given, channel: str) -> Non
 
 @FEW
 @given(changes=anything, contracts=decimals("-50", "50"), gone=st.sets(st.sampled_from(sorted(MISSING))))
-def test_closing_always_passes(
-    given_entry: Given, changes: dict[str, Any], contracts: Decimal, gone: set[str]
-) -> None:
+def test_closing_always_passes(given_entry: Given, changes: dict[str, Any], contracts: Decimal, gone: set[str]) -> None:
     held = PositionView(
         inst_id=BTC,
         contracts=contracts or D(1),
@@ -262,7 +260,5 @@ def test_a_tighter_cutting_limit_never_leaves_a_larger_size(
 ) -> None:
     """The size that is cut shrinks; a smaller size may fit under the total margin where a larger one did not."""
     before_total = {"limits.max_total_margin_pct": D(100), "account.available": D(10**9)}
-    sizes = [
-        judge(given_entry(changes | before_total | {limit: value})).contracts for value in CUTTING[limit]
-    ]
+    sizes = [judge(given_entry(changes | before_total | {limit: value})).contracts for value in CUTTING[limit]]
     assert sizes == sorted(sizes, reverse=True)

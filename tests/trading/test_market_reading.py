@@ -44,7 +44,13 @@ def series(closes: list[float], start: int = 0) -> CandleSeries:
 def test_only_closed_candles_count_each_once_in_order() -> None:
     run = CandleSeries.from_candles(
         "5m",
-        [candle(1, "101"), candle(0, "100"), candle(1, "102"), candle(2, "103", confirmed=False), candle(3, "9", bar="15m")],
+        [
+            candle(1, "101"),
+            candle(0, "100"),
+            candle(1, "102"),
+            candle(2, "103", confirmed=False),
+            candle(3, "9", bar="15m"),
+        ],
     )
     assert run.close.tolist() == [100.0, 102.0]
     assert run.volume.tolist() == [1.0, 1.0]
@@ -112,7 +118,9 @@ def test_correlation_needs_sixty_common_returns() -> None:
 def test_correlation_leaves_out_returns_across_a_gap() -> None:
     """100 shared bars, every second one missing: not one return is left."""
     whole = series(prices(1, 200))
-    every_second = CandleSeries("5m", *[getattr(whole, n)[::2] for n in ("ts", "open", "high", "low", "close", "volume")])
+    every_second = CandleSeries(
+        "5m", *[getattr(whole, n)[::2] for n in ("ts", "open", "high", "low", "close", "volume")]
+    )
     assert return_correlation(whole, every_second) is None
 
 

@@ -20,9 +20,7 @@ def missing(name: Refusal, limit: str, what: str) -> CheckResult:
 
 def cut(name: Refusal, value: str, limit: str, reason: str, contracts: Decimal) -> CheckResult:
     """`contracts` is the size that is left."""
-    return CheckResult(
-        name=name, effect=Effect.CUT, value=value, limit=limit, reason=reason, size_contracts=contracts
-    )
+    return CheckResult(name=name, effect=Effect.CUT, value=value, limit=limit, reason=reason, size_contracts=contracts)
 
 
 def number(value: Decimal, places: int = 2) -> str:

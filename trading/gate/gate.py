@@ -101,9 +101,7 @@ def _judge_entry(given: GateInput) -> Verdict:
         effect=effect,
         contracts=entry.contracts,
         leverage=entry.leverage,
-        margin=margin_of(
-            given.instrument, contracts=entry.contracts, price=entry.price, leverage=entry.leverage
-        ),
+        margin=margin_of(given.instrument, contracts=entry.contracts, price=entry.price, leverage=entry.leverage),
         checks=tuple(results),
     )
 
@@ -117,6 +115,4 @@ def _without_entry(effect: Effect, contracts: Decimal, sized: CheckResult | None
         for name in Refusal
     )
     approved = effect is Effect.PASS or (effect is Effect.HOLD and sized is None)
-    return Verdict(
-        approved=approved, effect=effect, contracts=contracts, leverage=None, margin=None, checks=checks
-    )
+    return Verdict(approved=approved, effect=effect, contracts=contracts, leverage=None, margin=None, checks=checks)

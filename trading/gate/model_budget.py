@@ -16,7 +16,5 @@ def check(given: GateInput, entry: Entry) -> CheckResult:
         return missing(NAME, "the daily budget", "the model budget or what is spent of it")
     value, limit = f"{number(spent, 4)} USD", f"{number(budget)} USD a day"
     if spent > 0 and spent >= budget:
-        return CheckResult(
-            name=NAME, effect=Effect.HOLD, value=value, limit=limit, reason="the model budget is spent"
-        )
+        return CheckResult(name=NAME, effect=Effect.HOLD, value=value, limit=limit, reason="the model budget is spent")
     return passed(NAME, value, limit)

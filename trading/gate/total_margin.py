@@ -34,7 +34,5 @@ def check(given: GateInput, entry: Entry) -> CheckResult:
     if share > limit_pct:
         return rejected(NAME, value, limit, f"{number(used)} USDT are committed, this adds {number(own)}")
     if own > account.available:
-        return rejected(
-            NAME, value, limit, f"needs {number(own)} USDT, available are {number(account.available)}"
-        )
+        return rejected(NAME, value, limit, f"needs {number(own)} USDT, available are {number(account.available)}")
     return passed(NAME, value, limit)

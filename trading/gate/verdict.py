@@ -52,7 +52,7 @@ class GateInput(_Frozen):
 class Effect(StrEnum):
     """What a check did."""
 
-    PASS = "pass"  # noqa: S105
+    PASS = "pass"
     CUT = "cut"
     REJECT = "reject"
     HOLD = "hold"

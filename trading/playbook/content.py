@@ -106,9 +106,7 @@ class Playbook(_Frozen):
 
     def strategies_for(self, regime: Regime) -> list[tuple[str, StrategyRule]]:
         """The enabled strategies of a regime, in the playbook's order."""
-        return [
-            (name, rule) for name, rule in self.strategies.items() if rule.enabled and regime in rule.regimes
-        ]
+        return [(name, rule) for name, rule in self.strategies.items() if rule.enabled and regime in rule.regimes]
 
     def size_pct(self, strategy: str, regime: Regime) -> Decimal:
         """Margin as % of equity; zero where the regime has no rule. Raises PlaybookError on an unknown strategy."""

@@ -9,7 +9,7 @@ from decimal import Decimal
 from trading.decision import Regime
 from trading.playbook.content import Lesson, Playbook, RegimeRule, StrategyRule
 
-_HOUR_STOP = {"stop_atr": 1.5, "stop_min_pct": 0.6, "stop_max_pct": 2.7}
+_HOUR_STOP = {"stop_atr": 1.5, "stop_min_pct": 0.6, "stop_max_pct": 2.7, "full_size_stop_pct": 1.6}
 
 
 def default_playbook() -> Playbook:
@@ -89,9 +89,7 @@ def default_playbook() -> Playbook:
             ),
         },
         lessons=(
-            Lesson(
-                text="A round trip costs about 0.1 % in taker fees: a stop closer than 0.6 % is mostly fees."
-            ),
+            Lesson(text="A round trip costs about 0.1 % in taker fees: a stop closer than 0.6 % is mostly fees."),
             Lesson(text="A breakout while the 1H range shrinks loses its fees; wait for the range to widen."),
         ),
     )

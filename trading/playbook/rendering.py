@@ -14,9 +14,7 @@ def render(playbook: Playbook) -> str:
         state = "" if strategy.enabled else " [disabled]"
         where = ", ".join(strategy.regimes)
         numbers = ", ".join(f"{key}={value:g}" for key, value in strategy.parameters.items())
-        lines.append(
-            f"- {name}{state}: {strategy.summary} Regimes: {where}. Margin {strategy.size_pct} %. {numbers}"
-        )
+        lines.append(f"- {name}{state}: {strategy.summary} Regimes: {where}. Margin {strategy.size_pct} %. {numbers}")
     if playbook.time_filters:
         lines += ["", "No entries:"]
         for item in playbook.time_filters:
