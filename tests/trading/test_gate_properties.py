@@ -83,11 +83,23 @@ def disturbances(draw: st.DrawFn, most: int = 5) -> dict[str, Any]:
     return {name: draw(BREAKABLE[name]) for name in names}
 
 
+sizing = st.fixed_dictionaries(
+    {
+        "decision.size_pct": decimals("0.5", "100"),
+        "account.equity": decimals("2000", "50000"),
+        "account.available": st.just(D(50000)),
+        "account.leverage": st.builds(lambda x: {BTC: x}, decimals("1", "20", 0)),
+        "account.positions": positions.filter(lambda held: all(p.inst_id != BTC for p in held)),
+        "market.correlations": st.sampled_from([{ETH: 0.9, SOL: 0.95}, {ETH: 0.1, SOL: -0.9}]),
+    }
+)
+"""Only what decides the size: most of these are approved, many of them cut."""
+
 anything = disturbances(most=len(BREAKABLE))
 
 
 @FEW
-@given(changes=disturbances())
+@given(changes=st.one_of(disturbances(), sizing))
 def test_a_size_is_never_raised(given_entry: Given, changes: dict[str, Any]) -> None:
     given = given_entry(changes)
     verdict = judge(given)
@@ -115,7 +127,7 @@ def test_a_size_is_never_raised(given_entry: Given, changes: dict[str, Any]) -> 
 
 
 @FEW
-@given(changes=disturbances())
+@given(changes=st.one_of(disturbances(), sizing))
 def test_whatever_is_approved_is_inside_every_hard_limit(given_entry: Given, changes: dict[str, Any]) -> None:
     given = given_entry(changes)
     verdict = judge(given)
@@ -254,7 +266,7 @@ def test_a_tighter_refusing_limit_never_approves_more(
 
 @pytest.mark.parametrize("limit", CUTTING)
 @FEWER
-@given(changes=disturbances(most=3))
+@given(changes=st.one_of(disturbances(most=3), sizing))
 def test_a_tighter_cutting_limit_never_leaves_a_larger_size(
     given_entry: Given, limit: str, changes: dict[str, Any]
 ) -> None:
