@@ -10,6 +10,9 @@ from kombu.exceptions import KombuError
 
 logger = structlog.get_logger()
 
+# A broker that is away must not hold up a feed: kombu would try to connect for many seconds.
+NO_INSISTING = {"max_retries": 1, "interval_start": 0, "interval_step": 0.1, "interval_max": 0.1}
+
 
 class Dispatcher:
     """A producer-only Celery application. Thread-safe."""
@@ -18,7 +21,8 @@ class Dispatcher:
         self._app = Celery("feeds")
         self._app.config_from_object("celeryconfig")
         # The event of a sent task costs a second round trip on the way from candle to order.
-        self._app.conf.update(broker_url=broker_url, task_send_sent_event=False)
+        options = {**self._app.conf.broker_transport_options, **NO_INSISTING}
+        self._app.conf.update(broker_url=broker_url, task_send_sent_event=False, broker_transport_options=options)
 
     def warm(self) -> bool:
         """Open the connection now rather than with the first candle."""

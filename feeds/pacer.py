@@ -30,7 +30,7 @@ from feeds.account import build_context
 from feeds.dispatch import Dispatcher
 from feeds.market import FRAMES
 from feeds.service import broker_url, redis_url, run
-from feeds.settled import look_at_cycle, read_truth, unsettled
+from feeds.settled import Truth, look_at_cycle, newest_fill, read_truth, unsettled
 from feeds.slots import bars_closing_at
 from settings import AnySettings, SettingsError
 from trading.candle import BAR_SECONDS
@@ -46,6 +46,7 @@ FIRST_POLL_S, SLOWEST_POLL_S = 0.001, 0.02
 TROUBLE_PAUSE_S = 0.5
 ENDED_PAUSE_S = 1.0
 
+WITHOUT_EFFECT = ("hold", "rejected")
 _TROUBLE = (httpx.HTTPError, ReadFailed, RedisError, DBAPIError, ClockUnavailable)
 
 
@@ -67,6 +68,8 @@ class Pacer:
         self._http = httpx.Client(base_url=settings.okx_rest_url, timeout=ADVANCE_TIMEOUT_S, trust_env=False)
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="pacer", daemon=True)
+        self._truth: Truth | None = None
+        self._old_fill: tuple[str, str] | None = None
         self.bars_played = 0
 
     def start(self) -> None:
@@ -86,6 +89,7 @@ class Pacer:
         logger.info("pacer_started", instruments=list(self._settings.instruments))
         try:
             with self._patiently():
+                self._old_fill = newest_fill(self._ctx)
                 self._finish(from_ms(self._clock()["market_ms"]))
             while not self._stopping.is_set():
                 with self._patiently():
@@ -103,7 +107,9 @@ class Pacer:
             self._stopping.wait(TROUBLE_PAUSE_S)
 
     def _play_bar(self) -> None:
-        self._wait_for(self._unsettled)
+        # Cycles that ended in HOLD changed nothing on the exchange: what it said after the bar still holds.
+        self._wait_for(self._unsettled_books)
+        self._truth = None
         answer = self._http.post("/paper/advance", json={"bars": 1})
         answer.raise_for_status()
         clock = answer.json()
@@ -140,7 +146,7 @@ class Pacer:
 
         self._wait_for(awaited)
         cycle = look_at_cycle(self._ctx, inst_id, slot)
-        if cycle is not None and cycle.outcome not in ("hold", "rejected"):
+        if cycle is not None and cycle.outcome not in WITHOUT_EFFECT:
             self._wait_for(self._unsettled)
 
     def _observe_equity(self, at: datetime) -> None:
@@ -149,7 +155,15 @@ class Pacer:
         mirror.ingest_balance(self._ctx, replace(report, updated_at=max(report.updated_at, at)))
 
     def _unsettled(self) -> list[str]:
-        return unsettled(self._ctx, read_truth(self._ctx))
+        """Our books against the exchange, asked anew."""
+        self._truth = read_truth(self._ctx, self._old_fill)
+        return unsettled(self._ctx, self._truth)
+
+    def _unsettled_books(self) -> list[str]:
+        """Our books against what the exchange said last; asked anew only while they differ."""
+        if self._truth is None:
+            return self._unsettled()
+        return unsettled(self._ctx, self._truth) and self._unsettled()
 
     def _missing_candles(self, slot: datetime) -> list[str]:
         wanted = bars_closing_at(slot, self._bars)

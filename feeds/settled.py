@@ -54,12 +54,17 @@ class CycleLook:
     outcome: str | None
 
 
-def read_truth(ctx: ExecutionContext) -> Truth:
-    """Ask the exchange. Raises ReadFailed."""
+def newest_fill(ctx: ExecutionContext) -> tuple[str, str] | None:
+    """The account's newest fill as (instrument, trade id). Raises ReadFailed."""
     newest = ctx.exchange.last_fill()
+    return (newest.inst_id, newest.trade_id) if newest else None
+
+
+def read_truth(ctx: ExecutionContext, old_fill: tuple[str, str] | None = None) -> Truth:
+    """Ask the exchange; `old_fill` is of before our time and awaited by nobody. Raises ReadFailed."""
+    fill = newest_fill(ctx)
     return Truth(
-        {report.inst_id: report.contracts for report in ctx.exchange.positions()},
-        (newest.inst_id, newest.trade_id) if newest else None,
+        {report.inst_id: report.contracts for report in ctx.exchange.positions()}, None if fill == old_fill else fill
     )
 
 
