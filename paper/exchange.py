@@ -32,7 +32,9 @@ from paper.store.journal import Journal, Snapshot
 from paper.store.ledger import Ledger
 
 logger = structlog.get_logger()
-SNAPSHOT_EVERY = 5000
+# Limits on what a restart after a kill has to replay.
+SNAPSHOT_RECORDS = 5000
+SNAPSHOT_MARKET_MS = 2 * 86_400_000
 
 
 def make_source(options: PaperOptions) -> Source:
@@ -71,6 +73,7 @@ class Exchange:
         self.timers: dict[str, int] = {}
         self._visibility_ms = int(options.switch("order_visibility_delay_ms"))
         self._acknowledged: dict[str, int] = {}
+        self._saved_ms = 0
         found = grid(options.decision_bar)
         if found is None or found.length_ms % 60_000:
             raise StartRefused(f"--decision-bar {options.decision_bar}: not a bar of OKX")
@@ -167,6 +170,7 @@ class Exchange:
     def _save(self) -> None:
         if self._journal is not None:
             self._journal.snapshot(self.market.played, self.engine.state, self.timers)
+            self._saved_ms = self.market.now_ms
 
     def close(self) -> None:
         """Write the state and release the data folder."""
@@ -284,7 +288,8 @@ class Exchange:
         try:
             self._journal.append({"p": self.market.played})
             self.ledger.flush()
-            if self._journal.since_snapshot >= SNAPSHOT_EVERY:
+            overdue = self.market.now_ms - self._saved_ms >= SNAPSHOT_MARKET_MS
+            if overdue or self._journal.since_snapshot >= SNAPSHOT_RECORDS:
                 self._save()
         except OSError as fault:
             logger.error("journal_write_failed", error=fault.strerror)

@@ -65,7 +65,7 @@ class Factor:
         minutes = int(np.clip(rng.lognormal(5.1, 0.55), 60, 600))
         kind = rng.choice(4, p=[0.28, 0.28, 0.32, 0.12])
         if kind == 0 or kind == 1:
-            per_hour = rng.uniform(0.0035, 0.0085) * (1 if kind == 0 else -1)
+            per_hour = rng.uniform(0.003, 0.0075) * (1 if kind == 0 else -1)
             return Regime(minutes, per_hour / 60, 0.85, False)
         if kind == 2:
             return Regime(minutes, 0.0, 1.1, True)

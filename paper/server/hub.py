@@ -268,8 +268,8 @@ class Hub:
     def regular(self) -> None:
         """The private channels' regular pushes, every few seconds."""
         for credentials in self.exchange.credentials.values():
-            self._push_positions(credentials.uid, None, "interval_update")
-            self._push_account(credentials.uid, "interval_update")
+            self._push_positions(credentials.uid, None, "snapshot")
+            self._push_account(credentials.uid, "snapshot")
 
     # --- on subscribing -------------------------------------------------------------------------------------
 

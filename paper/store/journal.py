@@ -1,9 +1,9 @@
 """Durability: a write-ahead journal of commands and market steps, and snapshots that shorten its replay.
 
-Every command is written (handed to the operating system, so it survives `kill -9` of this process) before it is
-applied and acknowledged. The engine is deterministic: the snapshot plus the records after it give the same state
-again, including refused commands, which use up identifiers. A torn last line is a command never acknowledged and
-is dropped. A failed write raises OSError before anything has changed.
+Every command is written before it is applied and acknowledged: handed to the operating system, so that it
+survives `kill -9` of this process, though not the machine's own end. The engine is deterministic: the snapshot
+plus the records after it give the same state again, including refused commands, which use up identifiers. A torn
+last line is a command never acknowledged and is dropped. A failed write raises OSError before anything has changed.
 """
 
 import os
@@ -82,8 +82,6 @@ class Journal:
         temporary = self._snapshot_path.with_suffix(".new")
         with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as out:
             pickle.dump((FORMAT, Snapshot(self.sequence, played, state, timers)), out, protocol=5)
-            out.flush()
-            os.fsync(out.fileno())
         temporary.replace(self._snapshot_path)
         os.ftruncate(self._file, 0)
         self.since_snapshot = 0
