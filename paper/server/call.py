@@ -16,7 +16,10 @@ T = TypeVar("T")
 
 @dataclass
 class Call:
-    """`params` holds the query of a GET or the JSON object of a POST; `items` the JSON array of a batch."""
+    """`params` holds the query of a GET or the JSON object of a POST; `items` the JSON array of a batch.
+
+    `ledger_notes` goes to the ledger only: what OKX does not tell the caller.
+    """
 
     exchange: Exchange
     method: str
@@ -25,6 +28,7 @@ class Call:
     items: list[dict[str, object]] = field(default_factory=list)
     credentials: Credentials | None = None
     wall_ms: int = 0
+    ledger_notes: dict[str, str] = field(default_factory=dict)
 
     @property
     def uid(self) -> str:

@@ -107,7 +107,7 @@ class Rest:
                 "account": call.uid, "method": call.method, "path": call.path,
                 "body": body.decode("utf-8", "replace"), "status": reply.status, "code": outcome["code"],
                 "msg": outcome["msg"], "clOrdIds": client_ids(call), "fault": "",
-                "results": [{k: row[k] for k in keep if k in row} for row in data],
+                "results": [{**{k: row[k] for k in keep if k in row}, **call.ledger_notes} for row in data],
             },
         )  # fmt: skip
 

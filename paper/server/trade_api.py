@@ -67,7 +67,7 @@ def _batch(name: str, most: int, code: str) -> Callable[[Call], list[Any]]:
 
 def close_position(call: Call) -> list[Any]:
     row = dict(call.exchange.command(call.uid, "close_position", call.params))
-    row.pop("_ordId")
+    call.ledger_notes["ordId"] = row.pop("_ordId")
     return [row]
 
 

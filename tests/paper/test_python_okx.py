@@ -67,13 +67,16 @@ def test_entry_is_born_with_its_stop_and_target(clients: dict[str, Any]) -> None
     assert (position["pos"], position["mgnMode"], position["posSide"]) == ("2", "isolated", "net")
 
 
-def test_life_of_a_trade_adds_up(clients: dict[str, Any]) -> None:
+def test_life_of_a_trade_adds_up(exchange_server: ExchangeProcess, clients: dict[str, Any]) -> None:
     account, trade = clients["account"], clients["trade"]
     before = Decimal(account.get_account_balance()["data"][0]["totalEq"])
     enter(clients, "life1")
     assert trade.close_positions(BTC, "isolated")["data"] == [
         {"instId": BTC, "posSide": "net", "clOrdId": "", "tag": ""}
     ]
+    entry = exchange_server.get("/paper/ledger", kind="request")["entries"][-1]
+    assert entry["path"] == "/api/v5/trade/close-position"
+    assert entry["results"][0]["ordId"] == trade.get_fills()["data"][0]["ordId"]
     assert trade.order_algos_list(ordType="oco")["data"] == []
     after = Decimal(account.get_account_balance()["data"][0]["totalEq"])
     closed = account.get_positions_history(instType="SWAP")["data"][0]
