@@ -1,6 +1,6 @@
-"""Momentum: a 5m close beyond the extreme of 20 bars, with the hour's trend and while the hour's range widens.
+"""Momentum: a 5m close beyond the extreme of 20 bars, with the hour's trend, while the hour moves enough.
 
-The widening is what carries it: on OKX's 2022 candles the same breakout without it loses its fees.
+Where the hour's range shrinks, most such closes are noise inside it and do not earn their fees.
 """
 
 from brain.rules.signal import Condition, Direction, Frames, Signal, Waiting, first_failing, price_text

@@ -1,7 +1,8 @@
 """The playbook every bot starts with: version 1, before it has learned anything of its own.
 
-The parameters were chosen on OKX's 5m candles of May to July 2022 and looked at once on August to December; they
-are a fair start, not a promise. Figures of `stop_*_pct` are per cent of the price, `*_atr` multiples of ATR14.
+The parameters were chosen on OKX's 5m candles of 2022, mostly of May to July. There the rules come out about even
+after fees; in the quieter autumn of that year they lose a little. They are a fair start, not a promise.
+Figures of `*_pct` are per cent of the price (`size_pct`: margin, % of equity), `stop_atr` multiples of 1H ATR14.
 """
 
 from decimal import Decimal
@@ -37,7 +38,7 @@ def default_playbook() -> Playbook:
         },
         strategies={
             "momentum": StrategyRule(
-                summary="5m close beyond its 20-bar extreme, with the 1H trend, while the 1H range widens.",
+                summary="5m close beyond its 20-bar extreme, with the 1H trend, while the 1H range does not shrink.",
                 regimes=(Regime.TRENDING_UP, Regime.TRENDING_DOWN, Regime.RANGING, Regime.VOLATILE),
                 size_pct=Decimal(5),
                 parameters={
