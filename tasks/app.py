@@ -5,7 +5,7 @@ import signal
 from typing import Any
 
 from celery import Celery
-from celery.signals import celeryd_init, setup_logging, worker_process_init, worker_shutdown
+from celery.signals import celeryd_init, setup_logging, worker_init, worker_process_init, worker_shutdown
 
 import celeryconfig
 from runtime.logs import configure
@@ -29,16 +29,26 @@ def own_logging(**_: Any) -> None:
     configure(os.environ.get("OKXBOT_SERVICE", "worker"), settings.log_level, settings.log_format)
 
 
+@worker_init.connect
+def import_before_the_fork(**_: Any) -> None:
+    """The model SDKs take seconds to import: done here, the children share them and no deadline pays for it."""
+    service = os.environ.get("OKXBOT_SERVICE", "")
+    if service in ("haiku", "opus", "perplexity", "reflection"):
+        from brain.build import warm
+
+        warm(load_settings(), service)
+
+
 @worker_process_init.connect
 def start_child(**_: Any) -> None:
     """In a prefork child: ignore signals meant for the group, and open this process's own connections."""
     # The parent drains its children on SIGTERM; a group signal must not kill one in mid-call.
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    _warm()
+    _connect()
 
 
-def _warm() -> None:
+def _connect() -> None:
     """Build the context before the first task, so that the first decision is not the slowest.
 
     Failing here is no failure: the first task tries again and reports it.

@@ -1,0 +1,28 @@
+"""`python -m telegram_ui`: the Telegram bot, long polling, in a process of its own."""
+
+import sys
+
+from runtime.logs import configure
+from settings import SettingsError, load_settings
+
+
+def main() -> int:
+    """Run until told to stop. Exit code 2 and one line where a setting is missing."""
+    configure("telegram")
+    try:
+        settings = load_settings()
+    except SettingsError as error:
+        sys.stderr.write(f"okxbot: {error}\n")
+        return 2
+    configure("telegram", settings.log_level, settings.log_format)
+    if settings.telegram_bot_token is None:
+        sys.stderr.write("okxbot: TELEGRAM_BOT_TOKEN is not set; the Telegram service needs it\n")
+        return 2
+    from telegram_ui.bot import serve
+
+    serve(settings)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
