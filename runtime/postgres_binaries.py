@@ -48,9 +48,9 @@ def _copied(installation: Path) -> Path:
 
     The programs find their libraries by relative paths, some in a folder beside the package: the tree keeps its shape.
     """
-    fingerprint = hashlib.sha256(
-        f"{installation}:{(installation / 'bin' / 'postgres').stat().st_mtime_ns}".encode()
-    ).hexdigest()[:12]
+    # By content: the same version installed again, or in another checkout, needs no second copy.
+    with (installation / "bin" / "postgres").open("rb") as file:
+        fingerprint = hashlib.file_digest(file, "sha256").hexdigest()[:12]
     target = shared_state_folder() / f"postgresql-{fingerprint}"
     package = installation.parent
     inside = Path(package.name) / installation.name
