@@ -58,13 +58,16 @@ def status_text(ctx: ExecutionContext) -> str:
     head = f"HALTED ({state.halt_kind}): {state.halt_reason}" if state.halted else state.state
     lines = [f"{head} · {ctx.settings.trading_mode} · analyst {ctx.settings.analyst_in_use}"]
     lines.append(f"equity {state.equity:,.2f} USDT" if state.equity is not None else "equity unknown")
-    lines += [
-        f"{p.inst_id} {'long' if p.contracts > 0 else 'short'} {abs(p.contracts):f} upl {p.upl:+.2f} stop {p.stop_px or 'none'}"
-        for p in positions
-    ] or ["no open position"]
+    lines += [_position_line(position) for position in positions] or ["no open position"]
     if last is not None:
         lines.append(f"last: {last.inst_id} {last.outcome}: {(last.reason or '')[:200]}")
     return "\n".join(lines)
+
+
+def _position_line(position: Position) -> str:
+    side = "long" if position.contracts > 0 else "short"
+    stop = f"stop {position.stop_px:f}" if position.stop_px is not None else "NO STOP"
+    return f"{position.inst_id} {side} {abs(position.contracts):f} upl {position.upl:+.2f} {stop}"
 
 
 def halt_text(ctx: ExecutionContext, reason: str, actor: str) -> str:
@@ -74,7 +77,7 @@ def halt_text(ctx: ExecutionContext, reason: str, actor: str) -> str:
     return text + "".join(f"\nalready on its way: {cl_ord_id}" for cl_ord_id in answer.in_flight)
 
 
-def build_application(settings: AnySettings, ctx: ExecutionContext, base_url: str | None = None) -> Application:  # type: ignore[type-arg]
+def build_application(settings: AnySettings, ctx: ExecutionContext, base_url: str | None = None) -> Application:
     """The application with its handlers; nothing runs yet."""
     assert settings.telegram_bot_token is not None
     builder = ApplicationBuilder().token(settings.telegram_bot_token.get_secret_value())
@@ -105,7 +108,7 @@ def build_application(settings: AnySettings, ctx: ExecutionContext, base_url: st
     return application
 
 
-async def _started(_application: Application) -> None:  # type: ignore[type-arg]
+async def _started(_application: Application) -> None:
     logger.info("telegram_bot_started")
 
 
