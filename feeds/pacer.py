@@ -30,7 +30,7 @@ from feeds.account import build_context
 from feeds.dispatch import Dispatcher
 from feeds.market import FRAMES
 from feeds.service import broker_url, redis_url, run
-from feeds.settled import Truth, look_at_cycle, newest_fill, read_truth, unsettled
+from feeds.settled import Books, Truth, newest_fill, read_truth
 from feeds.slots import bars_closing_at
 from settings import AnySettings, SettingsError
 from trading.candle import BAR_SECONDS
@@ -68,6 +68,7 @@ class Pacer:
         self._http = httpx.Client(base_url=settings.okx_rest_url, timeout=ADVANCE_TIMEOUT_S, trust_env=False)
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="pacer", daemon=True)
+        self._books = Books(ctx)
         self._truth: Truth | None = None
         self._old_fill: tuple[str, str] | None = None
         self.bars_played = 0
@@ -83,6 +84,7 @@ class Pacer:
         """Stop at the next wait; a bar in hand is finished by the next start."""
         self._stopping.set()
         self._thread.join(15)
+        self._books.close()
         self._dispatcher.close()
 
     def _run(self) -> None:
@@ -127,7 +129,7 @@ class Pacer:
         self._wait_for(self._unsettled)
         self._observe_equity(slot)
         for inst_id in self._settings.instruments:
-            cycle = look_at_cycle(self._ctx, inst_id, slot)
+            cycle = self._books.cycle(inst_id, slot)
             if cycle is None or cycle.stage != "done":
                 self._decide(inst_id, slot)
 
@@ -136,7 +138,7 @@ class Pacer:
 
         def awaited() -> list[str]:
             nonlocal sent
-            cycle = look_at_cycle(self._ctx, inst_id, slot)
+            cycle = self._books.cycle(inst_id, slot)
             if cycle is not None and cycle.stage == "done":
                 return []
             if cycle is None and monotonic() - sent >= RESEND_S:
@@ -145,7 +147,7 @@ class Pacer:
             return [f"cycle {inst_id} {slot.isoformat()} ({cycle.stage if cycle else 'not opened'})"]
 
         self._wait_for(awaited)
-        cycle = look_at_cycle(self._ctx, inst_id, slot)
+        cycle = self._books.cycle(inst_id, slot)
         if cycle is not None and cycle.outcome not in WITHOUT_EFFECT:
             self._wait_for(self._unsettled)
 
@@ -157,13 +159,13 @@ class Pacer:
     def _unsettled(self) -> list[str]:
         """Our books against the exchange, asked anew."""
         self._truth = read_truth(self._ctx, self._old_fill)
-        return unsettled(self._ctx, self._truth)
+        return self._books.unsettled(self._truth)
 
     def _unsettled_books(self) -> list[str]:
         """Our books against what the exchange said last; asked anew only while they differ."""
         if self._truth is None:
             return self._unsettled()
-        return unsettled(self._ctx, self._truth) and self._unsettled()
+        return self._books.unsettled(self._truth) and self._unsettled()
 
     def _missing_candles(self, slot: datetime) -> list[str]:
         wanted = bars_closing_at(slot, self._bars)

@@ -10,7 +10,8 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import text
+from sqlalchemy import Connection, Engine, TextClause, text
+from sqlalchemy.exc import DBAPIError
 
 from execution.context import ExecutionContext
 from trading.orders import OrderState
@@ -68,19 +69,47 @@ def read_truth(ctx: ExecutionContext, old_fill: tuple[str, str] | None = None) -
     )
 
 
-def unsettled(ctx: ExecutionContext, truth: Truth) -> list[str]:
-    """What is still awaited, in words; empty when everything is settled."""
-    with ctx.sessions() as session:
-        row = session.execute(
+class Books:
+    """Looks into PostgreSQL over one connection of its own in autocommit: a look is one round trip, because the
+    pacer looks hundreds of times a second. Errors (`DBAPIError`) pass through; the next look connects again.
+    """
+
+    def __init__(self, ctx: ExecutionContext) -> None:
+        self._account_id = ctx.account_id
+        self._engine: Engine = ctx.sessions.kw["bind"]
+        self._connection: Connection | None = None
+
+    def unsettled(self, truth: Truth) -> list[str]:
+        """What is still awaited, in words; empty when everything is settled."""
+        row = self._look(
             _LOOK,
-            {
-                "account": ctx.account_id,
-                "unsettled": [state.value for state in UNSETTLED],
-                "fill_inst": truth.fill[0] if truth.fill else "",
-                "fill_trade": truth.fill[1] if truth.fill else "",
-            },
-        ).one()
-    return list(_reasons(row, truth))
+            unsettled=[state.value for state in UNSETTLED],
+            fill_inst=truth.fill[0] if truth.fill else "",
+            fill_trade=truth.fill[1] if truth.fill else "",
+        )
+        return list(_reasons(row, truth))
+
+    def cycle(self, inst_id: str, slot: datetime) -> CycleLook | None:
+        """The cycle of a slot, None when it has not been opened."""
+        row = self._look(_CYCLE, inst_id=inst_id, slot=slot)
+        return None if row is None else CycleLook(row.id, row.stage, row.outcome)
+
+    def close(self) -> None:
+        """Give the connection back."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def _look(self, query: TextClause, **parameters: object) -> Any:
+        if self._connection is None:
+            self._connection = self._engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+        try:
+            return self._connection.execute(query, {"account": self._account_id, **parameters}).one_or_none()
+        except DBAPIError:
+            broken, self._connection = self._connection, None
+            broken.invalidate()
+            broken.close()
+            raise
 
 
 def _reasons(row: Any, truth: Truth) -> list[str]:
@@ -99,10 +128,3 @@ def _reasons(row: Any, truth: Truth) -> list[str]:
     if row.uncovered:
         found.append(f"a stop in {', '.join(sorted(row.uncovered))}")
     return found
-
-
-def look_at_cycle(ctx: ExecutionContext, inst_id: str, slot: datetime) -> CycleLook | None:
-    """The cycle of a slot, None when it has not been opened."""
-    with ctx.sessions() as session:
-        row = session.execute(_CYCLE, {"account": ctx.account_id, "inst_id": inst_id, "slot": slot}).one_or_none()
-    return None if row is None else CycleLook(row.id, row.stage, row.outcome)

@@ -18,7 +18,7 @@ from feeds import market, pacer
 from feeds.account import AccountFeed
 from feeds.control import ControlStream
 from feeds.dispatch import Dispatcher
-from feeds.settled import Truth, read_truth, unsettled
+from feeds.settled import Books, Truth, read_truth
 from models import BotState, DecisionCycle, Position
 from paper.launch import ExchangeProcess
 from settings import AnySettings
@@ -31,27 +31,34 @@ Until = Callable[..., None]
 
 
 @pytest.fixture
+def books(ctx: ExecutionContext) -> Iterator[Books]:
+    books = Books(ctx)
+    yield books
+    books.close()
+
+
+@pytest.fixture
 def reconciled(ctx: ExecutionContext) -> ExecutionContext:
     with ctx.sessions.begin() as session:
         session.execute(update(BotState).values(reconciled_at=wall_now()))
     return ctx
 
 
-def test_nothing_is_awaited_of_a_quiet_account(reconciled: ExecutionContext) -> None:
-    assert unsettled(reconciled, FLAT) == []
+def test_nothing_is_awaited_of_a_quiet_account(reconciled: ExecutionContext, books: Books) -> None:
+    assert books.unsettled(FLAT) == []
 
 
-def test_first_reconcile_is_awaited(ctx: ExecutionContext) -> None:
-    assert unsettled(ctx, FLAT) == ["the first reconcile"]
+def test_first_reconcile_is_awaited(books: Books) -> None:
+    assert books.unsettled(FLAT) == ["the first reconcile"]
 
 
-def test_bot_that_drains_is_waited_for(reconciled: ExecutionContext) -> None:
+def test_bot_that_drains_is_waited_for(reconciled: ExecutionContext, books: Books) -> None:
     with reconciled.sessions.begin() as session:
         session.execute(update(BotState).values(state="draining"))
-    assert unsettled(reconciled, FLAT) == ["the bot is draining"]
+    assert books.unsettled(FLAT) == ["the bot is draining"]
 
 
-def test_position_and_fill_of_the_exchange_are_awaited_in_the_mirror(reconciled: ExecutionContext) -> None:
+def test_position_and_fill_of_the_exchange_are_awaited(reconciled: ExecutionContext, books: Books) -> None:
     last = reconciled.exchange.ticker(BTC).last
     stop = (last * Decimal("0.97")).quantize(Decimal("0.1"))
     request = OrderRequest(BTC, "buy", "market", Decimal("0.3"), "paced1", "isolated", stop_loss_px=stop)
@@ -59,11 +66,11 @@ def test_position_and_fill_of_the_exchange_are_awaited_in_the_mirror(reconciled:
     truth = read_truth(reconciled)
     assert truth.contracts == {BTC: Decimal("0.3")}
     assert truth.fill is not None
-    assert unsettled(reconciled, truth) == ["the mirror of positions", f"the mirror of fill {truth.fill[1]}"]
+    assert books.unsettled(truth) == ["the mirror of positions", f"the mirror of fill {truth.fill[1]}"]
     assert read_truth(reconciled, old_fill=truth.fill).fill is None
 
 
-def test_position_without_a_stop_is_awaited(reconciled: ExecutionContext) -> None:
+def test_position_without_a_stop_is_awaited(reconciled: ExecutionContext, books: Books) -> None:
     with reconciled.sessions.begin() as session:
         session.add(
             Position(
@@ -71,7 +78,7 @@ def test_position_without_a_stop_is_awaited(reconciled: ExecutionContext) -> Non
                 contracts=Decimal("0.3"), updated_market_at=wall_now(),
             )
         )  # fmt: skip
-    assert unsettled(reconciled, Truth({BTC: Decimal("0.3")}, None)) == [f"a stop in {BTC}"]
+    assert books.unsettled(Truth({BTC: Decimal("0.3")}, None)) == [f"a stop in {BTC}"]
 
 
 @pytest.fixture
