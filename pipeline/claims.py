@@ -1,7 +1,7 @@
 """Claims on a cycle: a compare-and-set with a token and a lease, in wall time.
 
 Delivered twice, the second delivery finds nothing to claim. A worker that dies leaves a lease behind; when it has
-run out, the sweep sends the message again.
+run out, the sweep takes the token away and sends the message again. Only a lease with a token keeps others out.
 """
 
 from datetime import datetime, timedelta
@@ -22,7 +22,7 @@ def claim(session: Session, cycle_id: int, stages: tuple[str, ...], now: datetim
         .where(
             DecisionCycle.id == cycle_id,
             DecisionCycle.stage.in_(stages),
-            or_(DecisionCycle.lease_until.is_(None), DecisionCycle.lease_until < now),
+            or_(DecisionCycle.claim_token.is_(None), DecisionCycle.lease_until < now),
             or_(DecisionCycle.not_before.is_(None), DecisionCycle.not_before <= now),
         )
         .with_for_update(skip_locked=True)

@@ -3,8 +3,8 @@
 from sqlalchemy import select, update
 
 from execution import outbox
-from models import DecisionCycle, Order
 from execution.context import ExecutionContext
+from models import DecisionCycle, Order
 
 
 def order_was_handled(ctx: ExecutionContext, order_id: int) -> None:

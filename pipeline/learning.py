@@ -52,14 +52,15 @@ def reflect_if_due(ctx: ExecutionContext) -> bool:
     market_now = ctx.clock.market_now()
     with ctx.sessions.begin() as session:
         account = Trade.account_id == ctx.account_id
-        closed = session.scalar(select(func.count()).select_from(Trade).where(account, Trade.closed_market_at.is_not(None)))
+        ended = Trade.closed_market_at.is_not(None)
+        closed = session.scalar(select(func.count()).select_from(Trade).where(account, ended))
         if not closed:
             return False
         windows = [f"deep:hours:{slot_close(market_now, EVERY_HOURS * 3600):%Y-%m-%dT%H:%MZ}"]
         if closed >= EVERY_TRADES:
             windows.insert(0, f"deep:trades:{closed // EVERY_TRADES * EVERY_TRADES}")
         since = slot_close(market_now, EVERY_HOURS * 3600) - timedelta(hours=EVERY_HOURS)
-        rows = session.scalars(select(Trade).where(account, Trade.closed_market_at.is_not(None))).all()
+        rows = session.scalars(select(Trade).where(account, ended)).all()
         if len(windows) == 1 and not any(t.closed_market_at and t.closed_market_at >= since for t in rows):
             return False
         version, _ = active_playbook(session, ctx.account_id)

@@ -1,11 +1,19 @@
 """The Celery application. A worker that does not name its queues is refused."""
 
+import gc
 import os
 import signal
 from typing import Any
 
 from celery import Celery
-from celery.signals import celeryd_init, setup_logging, worker_init, worker_process_init, worker_shutdown
+from celery.signals import (
+    celeryd_init,
+    setup_logging,
+    worker_before_create_process,
+    worker_init,
+    worker_process_init,
+    worker_shutdown,
+)
 
 import celeryconfig
 from runtime.logs import configure
@@ -37,6 +45,13 @@ def import_before_the_fork(**_: Any) -> None:
         from brain.build import warm
 
         warm(load_settings(), service)
+
+
+@worker_before_create_process.connect
+def keep_pages_shared(**_: Any) -> None:
+    """What exists before the fork is never collected: the collector's marks would copy every page into each child."""
+    gc.collect()
+    gc.freeze()
 
 
 @worker_process_init.connect

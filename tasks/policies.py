@@ -1,6 +1,7 @@
 """One base task per retry policy; the decorator of a task shows which one holds, and a test checks it for all.
 
-`RepeatableTask`: safe to run twice, retried on `RetryableError` up to the queue's tries.
+`RepeatableTask`: safe to run twice. A stage's tries are claims with a not-before, a read's are in `exchange.retry`,
+and a job is asked for again by beat's next tick: Celery itself never repeats.
 `ModelTask`: like it, but the tries live inside the stage, under one deadline; Celery itself never repeats.
 `OnceTask`: changes the exchange. Never retried, never redelivered, result ignored.
 """
@@ -43,7 +44,6 @@ class RepeatableTask(LoggedTask):
 
     abstract = True
     policy = "repeatable"
-    max_retries = 2
 
 
 class ModelTask(LoggedTask):

@@ -1,4 +1,7 @@
-"""`python -m tasks.worker NAME`: one Celery worker as `celeryconfig.workers` describes it."""
+"""`python -m tasks.worker NAME`: one Celery worker as `celeryconfig.workers` describes it.
+
+Started without Celery's command line: that imports every command and plugin, 25 MB a worker.
+"""
 
 import os
 import sys
@@ -13,25 +16,26 @@ def main(name: str) -> int:
         sys.stderr.write(f"okxbot: no worker {name!r}; there are {', '.join(celeryconfig.workers)}\n")
         return 2
     os.environ["OKXBOT_SERVICE"] = name
+    # structlog imports rich wherever it is installed; a worker's log is JSON.
+    sys.modules["rich"] = None  # type: ignore[assignment]
     # Only this queue's tasks are loaded: less memory, and nothing else can be asked of this process.
     celeryconfig.include = [worker.module]  # type: ignore[attr-defined]
+    from settings import load_settings
     from tasks.app import app
 
-    app.worker_main(
-        [
-            "--quiet",
-            "worker",
-            "-Q", worker.queue,
-            "-n", f"{name}@okxbot",
-            "-c", str(worker.children),
-            "-P", "prefork",
-            "--without-gossip",
-            "--without-mingle",
-            "-E",
-            "--loglevel", "WARNING",
-        ]
-    )  # fmt: skip
-    return 0
+    instance = app.Worker(
+        hostname=f"{name}@okxbot",
+        queues=[worker.queue],
+        concurrency=worker.children_for(load_settings().analyst_in_use),
+        pool="prefork",
+        task_events=True,
+        without_gossip=True,
+        without_mingle=True,
+        loglevel="WARNING",
+        quiet=True,
+    )
+    instance.start()
+    return int(instance.exitcode or 0)
 
 
 if __name__ == "__main__":

@@ -4,8 +4,8 @@ Market data not there yet: try again shortly. Account state unknown: HOLD. A pos
 is true on a closed candle is closed here, in code, without asking anyone.
 """
 
-from models import DecisionCycle
 from exchange.errors import ReadFailed
+from models import DecisionCycle
 from pipeline.account_view import account_snapshot, history, read_account
 from pipeline.context import PipelineContext
 from pipeline.market_view import MarketUnavailable, full_snapshot

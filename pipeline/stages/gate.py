@@ -12,11 +12,13 @@ from sqlalchemy.orm import Session
 
 from exchange.errors import ReadFailed
 from execution import intents
+from execution.errors import DuplicateIntent
 from models import DecisionCycle, RiskVerdict
 from pipeline.account_view import AccountReading, account_snapshot, entries_allowed, history, read_account
 from pipeline.context import PipelineContext
 from pipeline.market_view import MarketUnavailable, live_market
 from pipeline.stage import Next
+from trading.clock import ClockUnavailable
 from trading.decision import ENTERING, EXITING, Action, Decision
 from trading.gate.gate import judge
 from trading.gate.verdict import GateInput, Verdict
@@ -45,7 +47,12 @@ def gate(ctx: PipelineContext, cycle: DecisionCycle) -> Next:
         if reading is None:
             # Closing never waits for perfect knowledge; the mirror says what is open.
             logger.warning("closing_on_mirror", inst_id=cycle.inst_id, reason=str(failure))
-    market_now = ctx.execution.clock.market_now()
+    try:
+        market_now = ctx.execution.clock.market_now()
+    except ClockUnavailable as failure:
+        if decision.action in ENTERING:
+            return Next("journal", reason=f"hold: {failure}")
+        market_now = cycle.slot  # an exit is not judged by time
 
     def write(session: Session, row: DecisionCycle) -> Next:
         return _decide(ctx, session, row, decision, decided_at, seen, live, reading, market_now)
@@ -85,11 +92,16 @@ def _decide(
         logger.info("risk_rejected", refused_by=[str(r) for r in verdict.refused_by], reason=verdict.reason)
         return Next("journal", reason=f"rejected: {verdict.reason}")
     if decision.action in EXITING:
-        intents.record_exit(ctx.execution, session, cycle, decision, given.account, verdict.contracts)
+        try:
+            intents.record_exit(ctx.execution, session, cycle, decision, given.account, verdict.contracts)
+        except DuplicateIntent as duplicate:
+            return Next("journal", reason=f"rejected: this exit is recorded already: {duplicate}")
         return Next("execute", reason=decision.reasoning)
-    intents.record_entry(
-        ctx.execution, session, cycle, decision, given.instrument, live, verdict, _plan(cycle, decision, live, market_now)
-    )
+    plan = _plan(cycle, decision, live, market_now)
+    try:
+        intents.record_entry(ctx.execution, session, cycle, decision, given.instrument, live, verdict, plan)
+    except DuplicateIntent as duplicate:
+        return Next("journal", reason=f"rejected: another open entry: {duplicate}")
     return Next("execute", reason=verdict.reason if verdict.reason != "approved" else decision.reasoning)
 
 
