@@ -17,7 +17,9 @@ from pathlib import Path
 from runtime.environment import Plan
 from runtime.errors import OperatorError
 from runtime.home import Home
+from runtime.incidents import IncidentLog
 from runtime.migrate import upgrade_to_head
+from runtime.ports import is_free
 from runtime.services import CHECKOUT, CLOCKWORK, EXCHANGE, SERVERS, WORK, Service
 from runtime.supervision import SupervisorClient
 
@@ -57,6 +59,10 @@ def _readable(line: str) -> str:
     return ": ".join([str(entry.get("event", line)), *(detail.splitlines()[-1] for detail in details)])
 
 
+class PortLost(OperatorError):
+    """Another program took a port between our choice of it and the start of its server."""
+
+
 class BringUp:
     def __init__(
         self,
@@ -73,10 +79,23 @@ class BringUp:
         self._account_check = account_check
 
     def run(self) -> None:
+        try:
+            self._start_what_listens()
+        except OperatorError as trouble:
+            self._blame_a_lost_port(trouble)
+            raise
+        self._bind_account()
+        self._start(WORK)
+        self._wait_for_feeds()
+        self._say("feeds have their history")
+        self._start(CLOCKWORK)
+        self._wait_for_the_rest()
+
+    def _start_what_listens(self) -> None:
         if self._plan.embedded:
             self._start(SERVERS)
-            self._plan.cluster.wait_until_ready()
-            self._plan.redis_server.wait_until_ready()
+            self._plan.cluster.wait_until_ready(give_up=lambda: self._refuse_if_down("postgres"))
+            self._plan.redis_server.wait_until_ready(give_up=lambda: self._refuse_if_down("redis"))
             self._plan.cluster.ensure_database()
             self._say("PostgreSQL and Redis run")
         before, after = upgrade_to_head(self._plan.database_url)
@@ -86,12 +105,17 @@ class BringUp:
             self._start(EXCHANGE)
             self._wait_for_exchange()
             self._say(f"paper exchange runs at {self._plan.okx_rest_url}")
-        self._bind_account()
-        self._start(WORK)
-        self._wait_for_feeds()
-        self._say("feeds have their history")
-        self._start(CLOCKWORK)
-        self._wait_for_the_rest()
+
+    def _blame_a_lost_port(self, trouble: OperatorError) -> None:
+        """Raise `PortLost` if, with our servers stopped, somebody else listens where one of them should have."""
+        names = self._names(EXCHANGE) + self._names(SERVERS)
+        self._client.stop(names)
+        deadline = time.monotonic() + 60
+        while any(self._client.states()[name].pid for name in names) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        lost = [f"{self._plan.ports[name]} ({name})" for name in names if not is_free(self._plan.ports[name])]
+        if lost:
+            raise PortLost(f"port {', '.join(lost)} was taken by another program just now") from trouble
 
     def _names(self, phase: int) -> list[str]:
         return [service.name for service in self._services if service.phase == phase]
@@ -105,6 +129,12 @@ class BringUp:
                 f"{name} does not start: {last_words(self._plan.home, name)} (log: {self._plan.home.logs / name}.log)"
             )
 
+    def _refuse_if_down(self, name: str) -> None:
+        """Servers and exchange refuse what no second try would change: a malformed file, a taken port."""
+        if IncidentLog(self._plan.home.run / "incidents.jsonl").died(name):
+            self._client.stop([name])
+            self._refuse_if_failed(name, _FAILURES_TOLERATED)
+
     def _wait_for_exchange(self) -> None:
         deadline = time.monotonic() + EXCHANGE_WITHIN
         while True:
@@ -114,10 +144,7 @@ class BringUp:
                         return
             except (urllib.error.URLError, OSError, ValueError):
                 pass  # not listening yet; the deadline and the process's own state decide
-            if self._client.states()["exchange"].state in ("BACKOFF", "FATAL", "EXITED"):
-                # It refuses what no second try would change: a malformed file, a taken port.
-                self._client.stop(["exchange"])
-                self._refuse_if_failed("exchange", _FAILURES_TOLERATED)
+            self._refuse_if_down("exchange")
             if time.monotonic() > deadline:
                 raise OperatorError(
                     f"the paper exchange did not answer within {EXCHANGE_WITHIN} s: "

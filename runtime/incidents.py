@@ -58,6 +58,10 @@ class IncidentLog:
         self._read_to = len(everything)
         return fresh
 
+    def died(self, service: str) -> bool:
+        """Whether the service died since the bot was started."""
+        return any(incident.service == service and incident.kind == "died" for incident in self.all())
+
     def restarts(self) -> Counter[str]:
         """Restarts of each service since the bot was started."""
         return Counter(incident.service for incident in self.all() if incident.kind == "restarted")

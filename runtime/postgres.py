@@ -14,6 +14,7 @@ import signal
 import subprocess
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -151,8 +152,8 @@ class Cluster:
             command += ["-c", f"{name}={value}"]
         return command
 
-    def wait_until_ready(self, timeout: float = 60) -> None:
-        """Return once the server accepts our role; raise `OperatorError` after `timeout` seconds."""
+    def wait_until_ready(self, timeout: float = 60, give_up: Callable[[], None] = lambda: None) -> None:
+        """Return once the server accepts our role; `OperatorError` after `timeout` seconds, or what `give_up` raises."""
         deadline = time.monotonic() + timeout
         while True:
             try:
@@ -166,6 +167,7 @@ class Cluster:
                     ) from None
                 if time.monotonic() > deadline:
                     raise OperatorError(f"PostgreSQL did not get ready within {timeout:.0f} s: {reason}") from None
+            give_up()
             time.sleep(0.03)
 
     def ensure_database(self, database: str = DATABASE) -> None:

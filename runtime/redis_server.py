@@ -12,12 +12,15 @@ import shutil
 import signal
 import subprocess
 import time
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from runtime.errors import OperatorError, file_trouble
 from runtime.ports import HOST, free_port
@@ -105,10 +108,12 @@ class RedisServer:
         """The server in the foreground. SIGTERM stops it cleanly."""
         return [str(redis_program()), str(self.configuration)]
 
-    def wait_until_ready(self, timeout: float = 60) -> None:
-        """Return once the server answers our password; raise `OperatorError` after `timeout` seconds."""
+    def wait_until_ready(self, timeout: float = 60, give_up: Callable[[], None] = lambda: None) -> None:
+        """Return once the server answers; `OperatorError` after `timeout` seconds, or what `give_up` raises."""
         deadline = time.monotonic() + timeout
-        client = redis.Redis(host=HOST, port=self.port, password=self.password, socket_timeout=5)
+        client = redis.Redis(
+            host=HOST, port=self.port, password=self.password, socket_timeout=1, retry=Retry(NoBackoff(), 0)
+        )
         try:
             while True:
                 try:
@@ -122,6 +127,7 @@ class RedisServer:
                     # BusyLoadingError, still reading the append-only file, is a ConnectionError too.
                     if time.monotonic() > deadline:
                         raise OperatorError(f"Redis did not get ready within {timeout:.0f} s: {trouble}") from None
+                give_up()
                 time.sleep(0.03)
         finally:
             client.close()

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FrameType
 
-from runtime.bringup import ACCOUNT_CHECK, BringUp
+from runtime.bringup import ACCOUNT_CHECK, BringUp, PortLost
 from runtime.environment import Plan, plan_ports, service_environment
 from runtime.errors import OperatorError
 from runtime.home import Home, RunningBot
@@ -30,7 +30,8 @@ Say = Callable[[str], None]
 View = Callable[[AnySettings], None]
 Table = Callable[[Plan], list[Service]]
 
-_RUNS_AFTER_A_DEAD_SUPERVISOR = 3
+# After the first, when the supervisor was killed or a port was lost.
+_MORE_STARTS = 3
 
 
 class StopRequested(KeyboardInterrupt):
@@ -120,12 +121,11 @@ class _Watcher(threading.Thread):
 
 def clear_the_way(home: Home, say: Say, plan: Plan | None, table: Table) -> None:
     """Stop what a killed terminal or supervisor left behind; `plan` is that of its start."""
-    services = table(plan) if plan else []
     if home.supervisor_lock.is_held():
         say("the command that ran this bot was killed; stopping what it left running")
-        take_down(home, services, say, plan.dsn if plan else None)
+        take_down(home, table(plan) if plan else [], say, plan.dsn if plan else None)
     elif find_leftovers(home):
-        stop_leftovers(home, services, say)
+        stop_leftovers(home, table(plan) if plan else [], say)
 
 
 def last_plan(settings: AnySettings, home: Home) -> Plan | None:
@@ -172,7 +172,7 @@ def run_session(
         with _stop_signals():
             if seconds is not None:
                 signal.setitimer(signal.ITIMER_REAL, seconds)
-            starts = 0
+            starts, by_operator = 0, True
             plan: Plan | None = None
             try:
                 while True:
@@ -180,13 +180,18 @@ def run_session(
                     try:
                         plan = prepare(settings, home, say, table)
                         run = _Run(plan, table(plan), account_check, say, view, quiet)
-                        run.start(detach=detach, by_operator=starts == 1)
+                        run.start(detach=detach, by_operator=by_operator)
                         if detach:
                             return
                         break
+                    except PortLost as lost:
+                        if starts > _MORE_STARTS or plan is None:
+                            raise
+                        say(f"{lost}; choosing another")
+                        take_down(home, table(plan), lambda _line: None)
                     except SupervisorDied:
-                        quiet()
-                        if starts > _RUNS_AFTER_A_DEAD_SUPERVISOR:
+                        by_operator = False
+                        if starts > _MORE_STARTS:
                             raise OperatorError("the supervisor keeps being killed; see the machine's log") from None
                         say("the supervisor was killed; stopping its services and starting them again")
             except StopRequested:

@@ -1,8 +1,11 @@
 """`okxbot up` with the real servers, supervisor and signals, but small services in place of the bot's own.
 
-usage: python small_bot.py up [--detach] [--for SECONDS] | down      (OKXBOT_HOME names the home)
+usage: python small_bot.py up [--detach] [--for SECONDS] [--lose SERVICE] | down      (OKXBOT_HOME names the home)
+
+`--lose` takes the port of a service after it was chosen and before its server starts.
 """
 
+import socket
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -18,7 +21,18 @@ from settings import AnySettings, load_settings
 SMALL_SERVICE = Path(__file__).with_name("small_service.py")
 
 
+thief = socket.socket()
+thief.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+
+
+def steal(plan: Plan) -> None:
+    if "--lose" in sys.argv and thief.getsockname()[1] == 0:
+        thief.bind(("127.0.0.1", plan.ports[sys.argv[sys.argv.index("--lose") + 1]]))
+        thief.listen()
+
+
 def table(plan: Plan) -> list[Service]:
+    steal(plan)
     servers = [service for service in services_for(plan) if service.name in ("postgres", "redis")]
     small = (sys.executable, str(SMALL_SERVICE))
     services = [

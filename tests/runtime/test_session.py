@@ -193,6 +193,13 @@ def test_taken_port_is_avoided_and_a_demanded_one_is_named(bot: SmallBot) -> Non
     assert bot.home.remembered_ports()["redis"] != taken
 
 
+@pytest.mark.parametrize("service", ["redis", "exchange"])
+def test_port_lost_between_choice_and_start_is_replaced(bot: SmallBot, service: str) -> None:
+    process = bot.up("--lose", service)
+    said = read_until(process, "view")
+    assert any(f"({service}) was taken by another program just now; choosing another" in line for line in said), said
+
+
 def test_two_homes_run_side_by_side(bot: SmallBot, tmp_path: Path) -> None:
     other = SmallBot(tmp_path / "other home, with a space and 100%")
     try:
