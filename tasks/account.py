@@ -4,6 +4,7 @@ from execution import jobs
 from execution.reconcile import reconcile as run_reconcile
 from execution.resolver import resolve_unknown
 from execution.snapshots import take_due_snapshots
+from models import BotState
 from pipeline import runner
 from tasks.app import app
 from tasks.context import execution_context
@@ -27,6 +28,11 @@ def reconcile(reason: str = "asked") -> None:
 def reconcile_due() -> None:
     """Reconcile once a wall minute, whoever asks how often; and at once while none has succeeded since the start."""
     ctx = execution_context()
+    with ctx.sessions() as session:
+        never = session.get_one(BotState, ctx.account_id).reconciled_at is None
+    if never:
+        run_reconcile(ctx, "start")
+        return
     with jobs.wall_minute(ctx, "reconcile") as mine:
         if mine:
             run_reconcile(ctx, "minute")

@@ -12,6 +12,7 @@ from celery.signals import (
     worker_before_create_process,
     worker_init,
     worker_process_init,
+    worker_ready,
     worker_shutdown,
 )
 
@@ -84,6 +85,14 @@ def _connect() -> None:
             execution_context()
     except (ReadFailed, CredentialsMissing, OSError) as error:
         structlog.get_logger().warning("warm_up_failed", error=str(error))
+
+
+@worker_ready.connect
+def first_line(**_: Any) -> None:
+    """Say that messages are taken from now on: `orchestrator_started`, `trade_started`, …"""
+    import structlog
+
+    structlog.get_logger().info(f"{os.environ.get('OKXBOT_SERVICE', 'worker')}_started")
 
 
 @worker_shutdown.connect
