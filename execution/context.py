@@ -29,7 +29,7 @@ class ExecutionContext:
     _instruments: dict[str, Instrument] = field(default_factory=dict, repr=False, compare=False)
 
     def instrument(self, inst_id: str) -> Instrument:
-        """The instrument as the exchange lists it, read once a process. Raises ReadFailed. Never inside a transaction."""
+        """The instrument as the exchange lists it, read once a process. Raises ReadFailed. Not in a transaction."""
         if inst_id not in self._instruments:
             self._instruments.update(self.exchange.instruments([inst_id]))
         return self._instruments[inst_id]

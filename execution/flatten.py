@@ -1,7 +1,7 @@
 """Flat, whatever else is broken: halts, cancels and closes straight at the exchange, and looks until it shows flat.
 
-Needs PostgreSQL and the exchange; no Redis, no workers. Touches only what is ours, unless told `all_`. Every close is an
-intent like any other; one whose outcome is not known is judged by the position that is left.
+Needs PostgreSQL and the exchange; no Redis, no workers. Touches only what is ours, unless told `all_`. Every close
+is an intent like any other; one whose outcome is not known is judged by the position that is left.
 """
 
 import time
@@ -39,7 +39,7 @@ class FlattenAnswer:
 
 
 def flatten(ctx: ExecutionContext, *, all_: bool = False, actor: str, channel: str = "cli") -> FlattenAnswer:
-    """Halt, cancel resting orders, close positions, cancel stops. Returns when flat, or after 20 s with what is left."""
+    """Halt, cancel orders, close positions, cancel stops. Returns when flat, or after 20 s with what is left."""
     halting.halt(
         ctx, reason=f"flatten {'everything' if all_ else 'what is ours'}", kind="flatten", actor=actor, channel=channel
     )
@@ -117,13 +117,10 @@ def _close(ctx: ExecutionContext, position: PositionReport, part: Decimal | None
 
 
 def _ours(ctx: ExecutionContext, position: PositionReport) -> Decimal | None:
-    """None: the whole position is ours; otherwise how many of its contracts are (zero: none)."""
+    """None: the whole position is ours; otherwise how many of its contracts are (zero: none). Reads the fills first."""
+    for fill in reversed(ctx.exchange.fills(position.inst_id, since=position.created_at)):
+        mirror.ingest_fill(ctx, fill)
     held = expected_contracts(ctx, position.inst_id)
-    if held == 0:
-        # Our fills may not have been seen yet.
-        for fill in reversed(ctx.exchange.fills(position.inst_id)):
-            mirror.ingest_fill(ctx, fill)
-        held = expected_contracts(ctx, position.inst_id)
     if held == 0 or (held > 0) != (position.contracts > 0):
         return Decimal(0)
     return None if abs(held) >= abs(position.contracts) else abs(held)

@@ -9,7 +9,7 @@ from datetime import timedelta
 from decimal import Decimal
 
 import structlog
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from execution import notices, outbox
@@ -112,8 +112,26 @@ def _count(ctx: ExecutionContext, session: Session, fill: Fill) -> bool:
             return False
         _add(trade, fill)
         return True
+    if not _after_opening(session, trade, fill, order):
+        return False
     _reduce(ctx, session, trade, fill, order)
     return True
+
+
+def _after_opening(session: Session, trade: Trade, fill: Fill, order: Order | None) -> bool:
+    """Whether a fill on the closing side can be of this trade. One that is not of our orders must be later than its
+    opening: within a millisecond, as seen.
+    """
+    if fill.market_at != trade.opened_market_at:
+        return fill.market_at > trade.opened_market_at
+    if order is not None:
+        return True
+    opening = session.scalar(
+        select(func.min(Fill.id))
+        .join(Order, Order.id == Fill.order_id)
+        .where(Fill.inst_id == trade.inst_id, Order.cycle_id == trade.cycle_id)
+    )
+    return opening is None or fill.id > opening
 
 
 def _open(ctx: ExecutionContext, session: Session, fill: Fill, order: Order) -> None:

@@ -7,7 +7,7 @@ are wall time, and recorded. Positions that are not ours are left alone.
 """
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from decimal import Decimal
 
 import structlog
@@ -15,17 +15,18 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from exchange.errors import ReadFailed
-from execution import coverage, intents, journal, locks, mirror, monitor, notices, outbox
+from execution import coverage, intents, journal, locks, monitor, notices, outbox
 from execution.context import ExecutionContext
 from execution.errors import DuplicateIntent
-from execution.identifiers import is_attached, is_ours, position_basis
+from execution.identifiers import is_ours, position_basis
+from execution.refreshing import refresh
 from execution.submit import submit
+from execution.superfluous_stops import cancel_superfluous
 from models import AlgoOrder, Order, Position
 from trading.orders import OPEN_STATES, Leg, OrderState
 
 logger = structlog.get_logger()
 
-CANCELS_AT_ONCE = 10
 REFUSED_RETRY = timedelta(seconds=10)  # a refused stop is asked for again while the attached one still covers
 
 
@@ -53,67 +54,8 @@ def check(ctx: ExecutionContext) -> ProtectionReport:
     _mark_uncovered(ctx, report)
     for position_id in _ours_open(ctx):
         _protect(ctx, position_id, report)
-    _cancel_superfluous(ctx, report)
+    report.canceled = cancel_superfluous(ctx)
     return report
-
-
-def refresh(ctx: ExecutionContext) -> None:
-    """Bring algo orders, then positions, of the mirror to what the exchange says now. Raises ReadFailed.
-
-    In this order a position opened in between is at worst taken for uncovered, never for covered.
-    """
-    algos_as_of = ctx.clock.wall_now()
-    algos = ctx.exchange.algos_pending()
-    positions_as_of = ctx.clock.wall_now()
-    positions = ctx.exchange.positions()
-    for algo in algos:
-        mirror.ingest_algo(ctx, algo, source="reconcile")
-    look_up_ended(ctx, {algo.algo_id for algo in algos}, algos_as_of)
-    for position in positions:
-        mirror.ingest_position(ctx, position, as_of=positions_as_of)
-    held = {position.inst_id for position in positions}
-    with ctx.sessions() as session:
-        gone = session.scalars(
-            select(Position).where(
-                Position.account_id == ctx.account_id, Position.contracts != 0, Position.inst_id.not_in(held)
-            )
-        ).all()
-    for row in gone:
-        # Flat needs the fills that made it so; foreign positions have none in our books.
-        if _closed_by_the_books(ctx, row.inst_id):
-            mirror.ingest_flat(ctx, row.inst_id, row.updated_market_at, as_of=positions_as_of)
-
-
-def _closed_by_the_books(ctx: ExecutionContext, inst_id: str) -> bool:
-    with ctx.sessions() as session:
-        if journal.open_trade(session, ctx.account_id, inst_id) is None:
-            return True
-    for fill in reversed(ctx.exchange.fills(inst_id)):
-        mirror.ingest_fill(ctx, fill)
-    with ctx.sessions() as session:
-        return journal.open_trade(session, ctx.account_id, inst_id) is None
-
-
-def look_up_ended(ctx: ExecutionContext, live: set[str], as_of: datetime) -> None:
-    """Algo orders our mirror takes for live and the exchange does not list: ask what became of each."""
-    with ctx.sessions() as session:
-        rows = session.scalars(
-            select(AlgoOrder).where(
-                AlgoOrder.account_id == ctx.account_id,
-                AlgoOrder.state.in_(coverage.LIVE),
-                AlgoOrder.algo_id.not_in(live),
-                AlgoOrder.seen_at < as_of,
-            )
-        ).all()
-    for row in rows:
-        found = ctx.exchange.algo_by_id(row.algo_id)
-        if found is not None:
-            mirror.ingest_algo(ctx, found, source="reconcile")
-            continue
-        with ctx.sessions.begin() as session:
-            stale = session.get_one(AlgoOrder, row.id, with_for_update=True)
-            stale.state, stale.fail_code = "canceled", stale.fail_code or "not listed"
-        logger.warning("algo_vanished", algo_id=row.algo_id, inst_id=row.inst_id)
 
 
 def _anything_to_do(ctx: ExecutionContext) -> bool:
@@ -205,9 +147,9 @@ def _protect(ctx: ExecutionContext, position_id: int, report: ProtectionReport) 
         return  # one is on its way, or its outcome is being looked for while the attached stop still covers
     stop = _price((row.plan or {}).get("stop_loss"))
     refused = bool(stops) and stops[-1].state == OrderState.REJECTED
-    if stop is None or refused:
-        if covered and not (stop is not None and _refused_long_ago(ctx, stops[-1])):
-            return  # the attached stop keeps covering it
+    again = stop is not None and refused and _refused_long_ago(ctx, stops[-1])
+    if covered and (stop is None or refused) and not again:
+        return  # the attached stop keeps covering it
     if stop is None or (refused and not covered):
         if stop is None and not _overdue(ctx, row):
             return  # its plan may still arrive
@@ -276,48 +218,6 @@ def _overdue(ctx: ExecutionContext, row: Position) -> bool:
     if row.uncovered_since is None:
         return False
     return ctx.clock.wall_now() - row.uncovered_since > timedelta(seconds=ctx.settings.naked_grace_s)
-
-
-def _cancel_superfluous(ctx: ExecutionContext, report: ProtectionReport) -> None:
-    """Cancel attached stops once the exchange itself lists the position-level one, second ones, and orphans."""
-    try:
-        live = ctx.exchange.algos_pending()
-        positions = {p.inst_id: p.contracts for p in ctx.exchange.positions()}
-    except ReadFailed as failure:
-        logger.warning("protection_unreadable", reason=str(failure))
-        return
-    for algo in live:
-        mirror.ingest_algo(ctx, algo, source="reconcile")
-    doomed: list[tuple[str, str]] = []
-    level_seen: set[str] = set()
-    for algo in sorted(live, key=lambda a: (a.created_at, int(a.algo_id) if a.algo_id.isdecimal() else 0)):
-        if not is_ours(algo.algo_cl_ord_id, ctx.order_prefix):
-            continue
-        held = positions.get(algo.inst_id)
-        closing = held is not None and algo.side == ("sell" if held > 0 else "buy")
-        if not closing:
-            doomed.append((algo.inst_id, algo.algo_id))
-        elif algo.close_fraction == 1 and algo.stop_loss_px is not None:
-            if algo.inst_id in level_seen:
-                doomed.append((algo.inst_id, algo.algo_id))
-            level_seen.add(algo.inst_id)
-    for algo in live:
-        if is_attached(algo.algo_cl_ord_id, ctx.order_prefix) and algo.inst_id in level_seen:
-            doomed.append((algo.inst_id, algo.algo_id))
-    doomed = list(dict.fromkeys(doomed))
-    for start in range(0, len(doomed), CANCELS_AT_ONCE):
-        some = doomed[start : start + CANCELS_AT_ONCE]
-        ctx.exchange.cancel_algos(some)
-        report.canceled += [algo_id for _, algo_id in some]
-    for _, algo_id in doomed:
-        # Judged by the resulting state, not by the reply.
-        try:
-            after = ctx.exchange.algo_by_id(algo_id)
-        except ReadFailed as failure:
-            logger.warning("protection_unreadable", reason=str(failure))
-            return
-        if after is not None:
-            mirror.ingest_algo(ctx, after, source="reconcile")
 
 
 def _price(value: object) -> Decimal | None:

@@ -5,10 +5,9 @@ and an alert; locks lift when the next reconciliation no longer finds their reas
 verdict, when anything could not be read: a missing report is never "flat". Success sets `bot_state.reconciled_at`.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
-from enum import StrEnum
 
 import structlog
 from sqlalchemy import func, select
@@ -16,16 +15,18 @@ from sqlalchemy import func, select
 from execution import (
     bills,
     coverage,
+    following,
     journal,
     locks,
     mirror,
     monitor,
     notices,
     outbox,
-    protection,
+    refreshing,
     resolver,
     transition,
 )
+from execution.breaks import LOCKING, Break, ReconcileReport
 from execution.context import ExecutionContext
 from execution.identifiers import is_ours
 from execution.locks import LockReason
@@ -36,45 +37,6 @@ logger = structlog.get_logger()
 
 WATCHED = (OrderState.LIVE, OrderState.PARTIALLY_FILLED)
 OVERLAP = timedelta(minutes=5)  # market time: fills are read again this far back
-
-
-class Break(StrEnum):
-    """Names of the differences."""
-
-    MISSING_ORDER = "missing_order"  # ours is open in our books, the exchange does not know it
-    ORPHAN_ORDER = "orphan_order"  # carries our prefix, is not in our books
-    FOREIGN_ORDER = "foreign_order"  # somebody else's
-    FOREIGN_POSITION = "foreign_position"  # nothing of ours made it
-    SIZE_BREAK = "size_break"  # ours, of another size than our fills make
-    MISSING_STOP = "missing_stop"  # ours, without a live stop that covers it
-    ORPHAN_STOP = "orphan_stop"  # a stop of ours without a position
-    BALANCE_BREAK = "balance_break"  # balances and bills do not add up
-
-
-LOCKING = {
-    Break.MISSING_ORDER: LockReason.MISSING_ORDER,
-    Break.ORPHAN_ORDER: LockReason.ORPHAN_ORDER,
-    Break.FOREIGN_ORDER: LockReason.FOREIGN_ORDER,
-    Break.FOREIGN_POSITION: LockReason.FOREIGN_POSITION,
-    Break.SIZE_BREAK: LockReason.SIZE_BREAK,
-    Break.MISSING_STOP: LockReason.MISSING_STOP,
-}
-
-
-@dataclass
-class ReconcileReport:
-    """`breaks` are (name, instrument, what) of this run, those mended included."""
-
-    reason: str
-    breaks: list[tuple[Break, str, str]] = field(default_factory=list)
-    orders: int = 0
-    fills: int = 0
-    positions: int = 0
-    stops: int = 0
-
-    def named(self, name: str) -> list[str]:
-        """Instruments with this break."""
-        return [inst_id for found, inst_id, _ in self.breaks if found == name]
 
 
 @dataclass(frozen=True)
@@ -132,7 +94,7 @@ def _orders(ctx: ExecutionContext, seen: _Seen, open_before: list[Order], report
     report.orders = len(seen.pending)
     for pending in seen.pending:
         with ctx.sessions() as session:
-            ours = mirror.find_order(session, ctx, pending.cl_ord_id, pending.ord_id)
+            ours = following.find_order(session, ctx, pending.cl_ord_id, pending.ord_id)
         mirror.ingest_order(ctx, pending, source="reconcile")
         if ours is None and not pending.algo_id:
             name = Break.ORPHAN_ORDER if is_ours(pending.cl_ord_id, ctx.order_prefix) else Break.FOREIGN_ORDER
@@ -195,7 +157,7 @@ def _fills(ctx: ExecutionContext, seen: _Seen, report: ReconcileReport) -> None:
 def _learn_parent(ctx: ExecutionContext, fill: FillReport) -> None:
     """A fill whose order nobody told us of: ask once, so that the journal knows which stop it came from."""
     with ctx.sessions() as session:
-        if mirror.find_order(session, ctx, fill.cl_ord_id, fill.ord_id) is not None:
+        if following.find_order(session, ctx, fill.cl_ord_id, fill.ord_id) is not None:
             return
         linked = session.scalar(
             select(AlgoOrder.id).where(AlgoOrder.account_id == ctx.account_id, AlgoOrder.ord_id == fill.ord_id).limit(1)
@@ -217,7 +179,7 @@ def _algos(ctx: ExecutionContext, seen: _Seen, report: ReconcileReport) -> None:
         mirror.ingest_algo(ctx, algo, source="reconcile")
         if not is_ours(algo.algo_cl_ord_id, ctx.order_prefix):
             report.breaks.append((Break.FOREIGN_ORDER, algo.inst_id, f"algo order {algo.algo_id}"))
-    protection.look_up_ended(ctx, {algo.algo_id for algo in seen.algos}, seen.algos_as_of)
+    refreshing.look_up_ended(ctx, {algo.algo_id for algo in seen.algos}, seen.algos_as_of)
 
 
 def _positions(ctx: ExecutionContext, seen: _Seen, report: ReconcileReport) -> None:
@@ -281,8 +243,8 @@ def _coverage(ctx: ExecutionContext, report: ReconcileReport) -> None:
     foreign = set(report.named(Break.FOREIGN_POSITION))
     if _uncovered(ctx):
         # A position opened between the two lists was read without the stop it was born with: look once more.
-        for algo in ctx.exchange.algos_pending():
-            mirror.ingest_algo(ctx, algo, source="reconcile")
+        for live_now in ctx.exchange.algos_pending():
+            mirror.ingest_algo(ctx, live_now, source="reconcile")
     with outbox.transaction(ctx) as session:
         rows = session.scalars(
             select(Position).where(Position.account_id == ctx.account_id, Position.contracts != 0)

@@ -13,7 +13,7 @@ import structlog
 from sqlalchemy import select
 
 from exchange.errors import ReadFailed
-from execution import intents, journal, mirror, notices, outbox, transition
+from execution import following, intents, journal, mirror, notices, outbox, transition
 from execution.context import ExecutionContext
 from execution.submit import locked
 from models import Order, Position
@@ -51,7 +51,7 @@ def expected_contracts(ctx: ExecutionContext, inst_id: str) -> Decimal:
 
 
 def _give_up_on_submitting(ctx: ExecutionContext) -> None:
-    """A worker that died in mid-call leaves `submitting` behind: nobody knows what became of it, and nobody sends it."""
+    """A worker that died in mid-call leaves `submitting` behind: nobody knows its outcome, and nobody sends it."""
     grace = timedelta(seconds=ctx.settings.http_timeout_s + ctx.settings.unknown_grace_s)
     now = ctx.clock.wall_now()
     with outbox.transaction(ctx) as session:
@@ -134,7 +134,7 @@ def _miss(ctx: ExecutionContext, order_id: int) -> str:
         if order.misses < MISSES:
             return f"missed_{order.misses}"
         transition.move(session, order, OrderState.ABSENT, "resolver", {"misses": order.misses})
-        mirror.lift_unknown(ctx, session, order.inst_id, f"{order.cl_ord_id} proved absent")
+        following.lift_unknown(ctx, session, order.inst_id, f"{order.cl_ord_id} proved absent")
         notices.alert(
             session, ctx.account_id, "order_absent", "INFO",
             f"{order.leg} {order.cl_ord_id} never reached the exchange", inst_id=order.inst_id,

@@ -64,7 +64,7 @@ def _verify_account(settings: AnySettings, config: AccountConfig) -> None:
         raise Refused("the API key may not trade: give it the trade permission")
     if config.acct_lv != FUTURES_MODE:
         raise Refused(
-            f"the account is in mode {config.acct_lv}, not Futures mode (2): change it on OKX under Settings, Account mode"
+            f"the account is in mode {config.acct_lv}, not Futures mode (2): change it on OKX under Account mode"
         )
 
 
@@ -77,8 +77,8 @@ def _bind(settings: AnySettings, sessions: SessionFactory, uid: str) -> Binding:
         assert binding is not None, "the row was just committed"
     if (binding.mode, binding.uid) != (settings.trading_mode, uid):
         raise Refused(
-            f"this database belongs to {binding.mode} account {binding.uid}, not to {settings.trading_mode} account {uid}:"
-            " use another OKXBOT_HOME or DATABASE_URL"
+            f"this database belongs to {binding.mode} account {binding.uid}, not to {settings.trading_mode} account"
+            f" {uid}: use another OKXBOT_HOME or DATABASE_URL"
         )
     return binding
 

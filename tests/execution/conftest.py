@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -188,9 +187,10 @@ class Bot:
         return Bot(replace(self.ctx, settings=settings), self.server, settings, self.sent)
 
 
-@pytest.fixture
-def exchange_server(tmp_path: Path) -> Iterator[ExchangeProcess]:
-    server = launch(tmp_path / "exchange", ["--speed", "lockstep", "--admin", "--warmup-bars", "300"])
+@pytest.fixture(scope="module")
+def exchange_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ExchangeProcess]:
+    """One exchange for a module: every test has a database, and with it a prefix, of its own, and leaves flat."""
+    server = launch(tmp_path_factory.mktemp("exchange"), ["--speed", "lockstep", "--admin", "--warmup-bars", "300"])
     yield server
     server.stop()
 
@@ -201,8 +201,8 @@ def settings(exchange_server: ExchangeProcess) -> PaperSettings:
         okx_rest_url=exchange_server.rest_url,
         paper_speed="lockstep",
         paper_account_file=exchange_server.data / "account.json",
-        http_timeout_s=1,
-        order_exp_s=0.5,
+        http_timeout_s=1.5,
+        order_exp_s=1,
         unknown_grace_s=0.2,
         naked_grace_s=0.3,
     )
@@ -232,7 +232,20 @@ def unbound(exchange_server: ExchangeProcess, settings: PaperSettings, sessions:
         send=lambda task, queue, args: sent.append((task, queue, args)),
     )
     yield Bot(ctx, exchange_server, settings, sent)
+    clear(exchange)
     exchange.close()
+
+
+def clear(exchange: OkxExchange) -> None:
+    """Nothing left on the account for the next test."""
+    for order in exchange.orders_pending():
+        exchange.cancel_order_by_id(order.inst_id, order.ord_id)
+    for position in exchange.positions():
+        exchange.close_position(position.inst_id, position.mgn_mode, "")
+    algos = [(algo.inst_id, algo.algo_id) for algo in exchange.algos_pending()]
+    if algos:
+        exchange.cancel_algos(algos[:10])
+    assert (exchange.positions(), exchange.algos_pending(), exchange.orders_pending()) == ([], [], [])
 
 
 @pytest.fixture

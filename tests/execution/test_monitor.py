@@ -8,17 +8,8 @@ from sqlalchemy import select
 
 from execution import control, monitor
 from models import Alert, Bill
-from paper.launch import launch
 
 DAY = datetime(2026, 3, 4, tzinfo=UTC)
-
-
-@pytest.fixture(scope="module")
-def exchange_server(tmp_path_factory):
-    """One exchange for the module: these tests hardly trade."""
-    server = launch(tmp_path_factory.mktemp("exchange"), ["--speed", "lockstep", "--admin", "--warmup-bars", "300"])
-    yield server
-    server.stop()
 
 
 def seen(bot, equity, at, *, settled=True):
@@ -99,8 +90,8 @@ def test_a_missed_midnight_is_rebuilt_from_bills_while_flat(at_noon):
             change = Decimal(pnl) + Decimal(fee)
             session.add(
                 Bill(
-                    account_id=at_noon.ctx.account_id, bill_id=f"b{number}", type=kind, sub_type="", ccy="USDT", inst_id="",
-                    balance_change=change, balance=Decimal(0), pnl=Decimal(pnl), fee=Decimal(fee), ord_id="",
+                    account_id=at_noon.ctx.account_id, bill_id=f"b{number}", type=kind, sub_type="", ccy="USDT",
+                    inst_id="", balance_change=change, balance=Decimal(0), pnl=Decimal(pnl), fee=Decimal(fee), ord_id="",
                     market_at=DAY + timedelta(hours=hours),
                 )
             )  # fmt: skip

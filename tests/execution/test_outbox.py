@@ -8,16 +8,7 @@ from sqlalchemy import select, update
 
 from execution import outbox
 from models import OutboxMessage
-from paper.launch import launch
 from trading.clock import wall_now
-
-
-@pytest.fixture(scope="module")
-def exchange_server(tmp_path_factory):
-    """One exchange for the module: these tests hardly trade."""
-    server = launch(tmp_path_factory.mktemp("exchange"), ["--speed", "lockstep", "--admin", "--warmup-bars", "300"])
-    yield server
-    server.stop()
 
 
 def unsent(bot):

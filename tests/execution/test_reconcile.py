@@ -8,12 +8,12 @@ import pytest
 from sqlalchemy import delete, select, update
 
 from exchange.errors import ReadFailed
-from execution import control, mirror
+from execution import control, intents, mirror, outbox
 from execution.submit import submit
 from models import Alert, Fill, Order, Position, Trade
 from trading.clock import wall_now
 from trading.decision import Action
-from trading.orders import OrderRequest
+from trading.orders import Leg, OrderRequest
 
 BTC, ETH = "BTC-USDT-SWAP", "ETH-USDT-SWAP"
 
@@ -75,6 +75,18 @@ def test_a_foreign_position_locks_its_instrument_and_is_never_touched(bot):
     assert bot.locks() == set()
 
 
+def test_a_position_opened_by_hand_after_a_trade_of_ours_is_foreign(bot):
+    bot.enter(BTC)
+    submit(bot.ctx, bot.exit(BTC).id)
+    bot.look()
+    by_hand(bot, BTC, "buy", "0.3")
+    assert bot.look().named("foreign_position") == [BTC]
+    assert bot.position(BTC).plan is None
+    report = bot.protect()
+    assert (report.stops_placed, report.closed) == ([], [])
+    assert bot.okx.algos_pending() == []
+
+
 def test_a_foreign_order_locks_until_it_is_gone(bot):
     by_hand(bot, BTC, "buy", "0.1", ord_type="limit", px=low(bot, BTC), cl_ord_id="handmade1")
     assert bot.look().named("foreign_order") == [BTC]
@@ -100,6 +112,15 @@ def test_a_size_changed_by_hand_is_a_break(bot):
     assert bot.locks() == {(BTC, "size_break")}
     answer = control.flatten(bot.ctx, actor="tester")
     assert bot.held(BTC).contracts == Decimal("0.2"), answer
+
+
+def test_fills_by_hand_before_our_trade_are_not_of_it(bot):
+    by_hand(bot, BTC, "buy", "0.2")
+    by_hand(bot, BTC, "sell", "0.2")
+    bot.enter(BTC, contracts="0.5")
+    bot.look()
+    (trade,) = bot.trades()
+    assert (trade.contracts, trade.exited_contracts, bot.locks()) == (Decimal("0.5"), Decimal(0), set())
 
 
 def test_a_position_reduced_by_hand_is_followed(bot):
@@ -136,7 +157,7 @@ def test_lost_fills_are_brought_in_once(bot):
     (trade,) = bot.trades()
     assert trade.contracts == Decimal("0.5")
     with bot.sessions() as session:
-        assert len(session.scalars(select(Fill)).all()) == len(bot.okx.fills(BTC))
+        assert len(session.scalars(select(Fill).where(Fill.inst_id == BTC)).all()) == len(bot.okx.fills(BTC))
 
 
 def test_a_list_without_the_position_is_not_flat_without_closing_fills(bot):
@@ -150,11 +171,15 @@ def test_reports_in_any_order_and_number_end_in_the_same_books(bot):
     order = bot.intend(BTC)
     submit(bot.ctx, order.id)
     report = bot.okx.order(BTC, order.cl_ord_id)
-    (fill,) = bot.okx.fills(BTC)
+    (fill,) = [f for f in bot.okx.fills(BTC) if f.cl_ord_id == order.cl_ord_id]
     (position,) = bot.okx.positions(BTC)
     (algo,) = bot.okx.algos_pending()
-    by_hand(bot, BTC, "sell", "0.5", reduce_only=True)
-    closing_fill = next(f for f in bot.okx.fills(BTC) if f.trade_id != fill.trade_id)
+    with outbox.transaction(bot.ctx) as session:
+        close = intents.record_whole_close(
+            bot.ctx, session, BTC, position.contracts, position.created_at, Leg.CLOSE, "a test", "test"
+        )
+    submit(bot.ctx, close.id)
+    (closing_fill,) = [f for f in bot.okx.fills(BTC) if f.cl_ord_id == close.cl_ord_id]
     ended = bot.okx.algo_by_id(algo.algo_id)
     mirror.ingest_fill(bot.ctx, closing_fill)  # before the fill that opened
     assert bot.trades() == []

@@ -11,16 +11,7 @@ from execution.errors import Refused
 from execution.identifiers import attached_id, cl_ord_id, cycle_basis, is_attached, is_ours, new_prefix, position_basis
 from execution.startup import bind_and_verify
 from models import Account, PlaybookVersion
-from paper.launch import launch
 from trading.orders import Leg
-
-
-@pytest.fixture(scope="module")
-def exchange_server(tmp_path_factory):
-    """One exchange for the module: these tests hardly trade."""
-    server = launch(tmp_path_factory.mktemp("exchange"), ["--speed", "lockstep", "--admin", "--warmup-bars", "300"])
-    yield server
-    server.stop()
 
 
 def bind(bot, settings=None):

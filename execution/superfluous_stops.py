@@ -1,0 +1,59 @@
+"""Stops of ours that must go: attached ones once the position-level stop is live, second ones, orphans.
+
+Runs in the `protect` worker only.
+"""
+
+import structlog
+
+from exchange.errors import ReadFailed
+from execution import mirror
+from execution.context import ExecutionContext
+from execution.identifiers import is_attached, is_ours
+
+logger = structlog.get_logger()
+
+CANCELS_AT_ONCE = 10
+
+
+def cancel_superfluous(ctx: ExecutionContext) -> list[str]:
+    """Cancel attached stops once the exchange itself lists the position-level one, second ones, and orphans.
+
+    Returns the algoIds asked for; judged by the resulting state, not by the reply.
+    """
+    try:
+        live = ctx.exchange.algos_pending()
+        positions = {p.inst_id: p.contracts for p in ctx.exchange.positions()}
+    except ReadFailed as failure:
+        logger.warning("protection_unreadable", reason=str(failure))
+        return []
+    for algo in live:
+        mirror.ingest_algo(ctx, algo, source="reconcile")
+    doomed: list[tuple[str, str]] = []
+    level_seen: set[str] = set()
+    for algo in sorted(live, key=lambda a: (a.created_at, int(a.algo_id) if a.algo_id.isdecimal() else 0)):
+        if not is_ours(algo.algo_cl_ord_id, ctx.order_prefix):
+            continue
+        held = positions.get(algo.inst_id)
+        closing = held is not None and algo.side == ("sell" if held > 0 else "buy")
+        if not closing:
+            doomed.append((algo.inst_id, algo.algo_id))
+        elif algo.close_fraction == 1 and algo.stop_loss_px is not None:
+            if algo.inst_id in level_seen:
+                doomed.append((algo.inst_id, algo.algo_id))
+            level_seen.add(algo.inst_id)
+    for algo in live:
+        if is_attached(algo.algo_cl_ord_id, ctx.order_prefix) and algo.inst_id in level_seen:
+            doomed.append((algo.inst_id, algo.algo_id))
+    doomed = list(dict.fromkeys(doomed))
+    for start in range(0, len(doomed), CANCELS_AT_ONCE):
+        some = doomed[start : start + CANCELS_AT_ONCE]
+        ctx.exchange.cancel_algos(some)
+    for _, algo_id in doomed:
+        try:
+            after = ctx.exchange.algo_by_id(algo_id)
+        except ReadFailed as failure:
+            logger.warning("protection_unreadable", reason=str(failure))
+            break
+        if after is not None:
+            mirror.ingest_algo(ctx, after, source="reconcile")
+    return [algo_id for _, algo_id in doomed]
