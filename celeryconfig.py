@@ -33,23 +33,27 @@ queue_policies = {
 
 @dataclass(frozen=True, slots=True)
 class Worker:
-    """One worker process: what it consumes, how many children, which task modules it loads (its own only)."""
+    """One worker: what it consumes, how many children, which task module it loads (its own only)."""
 
     queue: str
     children: int
     module: str
-    stop_s: int  # longest stage plus margin: how long a warm shutdown may take
+    children_idle: int = 1  # with the rules analyst, whose cycles never reach a model's queue
+
+    def children_for(self, analyst: str) -> int:
+        """Children to start when `analyst` decides."""
+        return self.children if analyst == "claude" else min(self.children, self.children_idle)
 
 
 workers = {
-    "orchestrator": Worker("cycle", 2, "tasks.cycle", 20),
-    "haiku": Worker("haiku", 1, "tasks.haiku", 15),
-    "opus": Worker("opus", 3, "tasks.opus", 45),
-    "perplexity": Worker("perplexity", 1, "tasks.perplexity", 25),
-    "reflection": Worker("reflection", 1, "tasks.reflection", 60),
-    "trade": Worker("trade", 1, "tasks.trade", 20),
-    "protect": Worker("protect", 1, "tasks.protect", 20),
-    "account": Worker("account", 2, "tasks.account", 20),
+    "orchestrator": Worker("cycle", 2, "tasks.cycle", children_idle=2),
+    "haiku": Worker("haiku", 1, "tasks.haiku"),
+    "opus": Worker("opus", 3, "tasks.opus"),
+    "perplexity": Worker("perplexity", 1, "tasks.perplexity"),
+    "reflection": Worker("reflection", 1, "tasks.reflection"),
+    "trade": Worker("trade", 1, "tasks.trade"),
+    "protect": Worker("protect", 1, "tasks.protect"),
+    "account": Worker("account", 2, "tasks.account", children_idle=2),
 }
 
 broker_url = os.environ.get("CELERY_BROKER_URL", "redis://127.0.0.1:6379/1")

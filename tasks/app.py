@@ -3,6 +3,7 @@
 import gc
 import os
 import signal
+from contextlib import suppress
 from typing import Any
 
 from celery import Celery
@@ -19,6 +20,8 @@ from celery.signals import (
 import celeryconfig
 from runtime.logs import configure
 from settings import load_settings
+
+MODEL_SERVICES = ("haiku", "opus", "perplexity", "reflection")
 
 app = Celery("okxbot")
 app.config_from_object(celeryconfig)
@@ -42,7 +45,7 @@ def own_logging(**_: Any) -> None:
 def import_before_the_fork(**_: Any) -> None:
     """The model SDKs take seconds to import: done here, the children share them and no deadline pays for it."""
     service = os.environ.get("OKXBOT_SERVICE", "")
-    if service in ("haiku", "opus", "perplexity", "reflection"):
+    if service in MODEL_SERVICES:
         from brain.build import warm
 
         warm(load_settings(), service)
@@ -50,7 +53,17 @@ def import_before_the_fork(**_: Any) -> None:
 
 @worker_before_create_process.connect
 def keep_pages_shared(**_: Any) -> None:
-    """What exists before the fork is never collected: the collector's marks would copy every page into each child."""
+    """Import what each child would import for itself, and never collect what exists before the fork.
+
+    The collector's marks would copy every page into each child.
+    """
+    from billiard.util import get_pdeathsig
+
+    with suppress(OSError):
+        get_pdeathsig()  # the first call parses C declarations; Celery makes it in every child
+    if os.environ.get("OKXBOT_SERVICE", "") not in MODEL_SERVICES:
+        import psycopg2.extras  # noqa: F401 - the driver SQLAlchemy loads with the first connection
+        import sqlalchemy.dialects.postgresql.psycopg2  # noqa: F401
     gc.collect()
     gc.freeze()
 
