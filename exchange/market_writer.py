@@ -31,6 +31,10 @@ class MarketWriter:
         self._cache = MarketCache(redis)
         self._streams = threading.Lock()
 
+    def close(self) -> None:
+        """Close the connections."""
+        self._redis.close()
+
     def confirm(self, candle: Candle, received_ms: int | None = None) -> bool:
         """Append a confirmed candle. False when the stream already holds it or a later one."""
         with self._streams:

@@ -106,6 +106,8 @@ class MarketFeed:
         self._backfill.stop()
         self._store.stop()
         self._dispatcher.close()
+        self._writer.close()
+        self._exchange.close()
 
     def _candles_connected(self, again: bool) -> None:
         if again:
@@ -127,7 +129,9 @@ class MarketFeed:
                 self._store.put_funding(funding)
                 self._writer.open_interest(self._exchange.open_interest(inst_id))
             except (ReadFailed, RedisError) as error:
+                # Not the others too: this is the socket's own thread, and the pushes will bring them.
                 logger.warning("quotes_not_read", inst_id=inst_id, error=str(error))
+                return
 
     def _backfilled(self) -> None:
         if not self._ready.is_set():
@@ -174,7 +178,9 @@ class MarketFeed:
             self._writer.form(candle, received_ms)
 
     def _open_cycle(self, inst_id: str, slot: datetime) -> None:
-        self._dispatcher.send("cycle.open", inst_id, slot.isoformat())
+        # Before history is there a decision would rest on a handful of bars; beat opens the slot a moment later.
+        if self._ready.is_set():
+            self._dispatcher.send("cycle.open", inst_id, slot.isoformat())
 
     def _quote_push(self, push: Push) -> None:
         try:
