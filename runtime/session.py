@@ -9,6 +9,7 @@ import os
 import signal
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -32,6 +33,7 @@ Table = Callable[[Plan], list[Service]]
 
 # After the first, when the supervisor was killed or a port was lost.
 _MORE_STARTS = 3
+_TOLD_EACH = 6
 
 
 class StopRequested(KeyboardInterrupt):
@@ -102,13 +104,17 @@ class _Watcher(threading.Thread):
         super().__init__(daemon=True, name="watcher")
         self._home, self._say = home, say
         self._incidents = IncidentLog(home.run / "incidents.jsonl")
+        self._seen: Counter[str] = Counter()
         self._ended = threading.Event()
         self._main = threading.main_thread().ident
 
     def run(self) -> None:
         while not self._ended.wait(0.5):
             for incident in self._incidents.news():
-                self._say(incident.line)
+                self._seen[incident.service] += 1
+                # A service that keeps dying is reported at first and then now and then; its log has it all.
+                if self._seen[incident.service] <= _TOLD_EACH or self._seen[incident.service] % 50 == 0:
+                    self._say(incident.line)
             if not self._home.supervisor_lock.is_held():
                 if not self._ended.is_set() and self._main is not None:
                     signal.pthread_kill(self._main, signal.SIGUSR1)
