@@ -143,7 +143,6 @@ def _fills(ctx: ExecutionContext, seen: _Seen, report: ReconcileReport) -> None:
                     Fill.account_id == ctx.account_id,
                     Fill.trade_id.in_([fill.trade_id for fill in seen.fills]),
                     Fill.bill_id != "",
-                    Fill.journalled,
                 )
             ).all()
         )

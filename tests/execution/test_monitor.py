@@ -91,8 +91,8 @@ def test_a_missed_midnight_is_rebuilt_from_bills_while_flat(at_noon):
             session.add(
                 Bill(
                     account_id=at_noon.ctx.account_id, bill_id=f"b{number}", type=kind, sub_type="", ccy="USDT",
-                    inst_id="", balance_change=change, balance=Decimal(0), pnl=Decimal(pnl), fee=Decimal(fee), ord_id="",
-                    market_at=DAY + timedelta(hours=hours),
+                    inst_id="", balance_change=change, balance=Decimal(0), pnl=Decimal(pnl), fee=Decimal(fee),
+                    ord_id="", market_at=DAY + timedelta(hours=hours),
                 )
             )  # fmt: skip
     seen(at_noon, "10028", DAY + timedelta(hours=34))
