@@ -6,7 +6,7 @@ from decimal import Decimal
 from brain.analyst import Analyst
 from brain.research import Researcher
 from brain.screening import Screener
-from exchange.market_cache import MarketCache
+from exchange.market_series import SeriesCache
 from execution.context import ExecutionContext
 from settings import AnySettings
 from trading.gate.verdict import Limits
@@ -19,7 +19,7 @@ class PipelineContext:
 
     execution: ExecutionContext
     settings: AnySettings
-    cache: MarketCache
+    cache: SeriesCache
     analyst: Analyst
     screener: Screener | None
     researcher: Researcher | None
