@@ -11,7 +11,7 @@ from exchange.errors import CredentialsMissing
 from execution import control
 from execution.context import ExecutionContext
 from execution.errors import Refused
-from execution.flatten import FlattenAnswer, flatten as flatten_account
+from execution.flatten import FlattenAnswer
 from runtime.errors import OperatorError
 
 app = typer.Typer()
@@ -44,7 +44,7 @@ def flatten(
     """Halt, cancel and close everything of ours; answers when the exchange shows flat."""
     connection = connect()
     try:
-        answer = flatten_account(_context(connection, needs_exchange=True), all_=all_, actor=_actor(), channel="cli")
+        answer = control.flatten(_context(connection, needs_exchange=True), all_=all_, actor=_actor(), channel="cli")
     except Refused as refusal:
         raise OperatorError(str(refusal)) from None
     for line in _lines(answer):

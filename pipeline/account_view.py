@@ -121,6 +121,7 @@ def history(ctx: PipelineContext, session: Session, market_now: datetime) -> His
 
 
 def entries_allowed(session: Session, account_id: int) -> bool:
-    """Running, not halted, and reconciled since the start."""
+    """Running, not halted, reconciled since the start, and with a baseline for today's loss limit."""
     state = session.get_one(BotState, account_id)
-    return state.state == "running" and not state.halted and state.reconciled_at is not None
+    ready = state.reconciled_at is not None and state.day_baseline is not None
+    return ready and state.state == "running" and not state.halted

@@ -6,7 +6,7 @@ Apart from `tasks.context`, so that the trade and protect workers carry neither 
 from functools import cache
 
 from brain.build import build_analyst, build_researcher, build_screener
-from exchange.market_cache import MarketCache
+from exchange.market_series import SeriesCache
 from exchange.redis_client import build_redis
 from pipeline.context import PipelineContext
 from tasks.context import execution_context
@@ -23,7 +23,7 @@ def pipeline_context() -> PipelineContext:
     return PipelineContext(
         execution=execution,
         settings=settings,
-        cache=MarketCache(build_redis(settings.redis_url.get_secret_value())),
+        cache=SeriesCache(build_redis(settings.redis_url.get_secret_value())),
         analyst=build_analyst(settings, execution.sessions, execution.clock, execution.account_id),
         screener=build_screener(settings, execution.sessions, execution.clock, execution.account_id),
         researcher=build_researcher(settings, execution.sessions, execution.clock, execution.account_id),

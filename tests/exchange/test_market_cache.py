@@ -7,7 +7,7 @@ from decimal import Decimal
 import pytest
 
 from exchange import market_keys
-from exchange.market_cache import MarketCache
+from exchange.market_series import SeriesCache
 from exchange.market_writer import MarketWriter
 from exchange.quotes import Book, BookLevel, Funding, MarkPrice, OpenInterest, Ticker
 from exchange.redis_client import build_redis
@@ -25,9 +25,9 @@ def writer(redis_url: str) -> Iterator[MarketWriter]:
 
 
 @pytest.fixture
-def cache(redis_url: str) -> Iterator[MarketCache]:
+def cache(redis_url: str) -> Iterator[SeriesCache]:
     with build_redis(redis_url) as client:
-        yield MarketCache(client)
+        yield SeriesCache(client)
 
 
 def candle(number: int, close: str = "60000.1", *, confirmed: bool = True) -> Candle:
@@ -37,20 +37,20 @@ def candle(number: int, close: str = "60000.1", *, confirmed: bool = True) -> Ca
     )  # fmt: skip
 
 
-def test_candle_is_read_back_to_the_last_digit(writer: MarketWriter, cache: MarketCache) -> None:
+def test_candle_is_read_back_to_the_last_digit(writer: MarketWriter, cache: SeriesCache) -> None:
     written = [candle(0), candle(1, "60001.123456789")]
     for one in written:
         assert writer.confirm(one)
     assert cache.candles(BTC, "5m", 10) == written
 
 
-def test_repeated_candle_changes_nothing(writer: MarketWriter, cache: MarketCache) -> None:
+def test_repeated_candle_changes_nothing(writer: MarketWriter, cache: SeriesCache) -> None:
     writer.confirm(candle(0))
     assert writer.confirm(candle(0, "1")) is False
     assert cache.candles(BTC, "5m", 10) == [candle(0)]
 
 
-def test_series_follows_appends_without_losing_or_repeating(writer: MarketWriter, cache: MarketCache) -> None:
+def test_series_follows_appends_without_losing_or_repeating(writer: MarketWriter, cache: SeriesCache) -> None:
     writer.merge(BTC, "5m", [candle(n) for n in range(5)])
     assert len(cache.series(BTC, {"5m": 3})["5m"]) == 3
     writer.confirm(candle(5, "61000"))
@@ -61,7 +61,7 @@ def test_series_follows_appends_without_losing_or_repeating(writer: MarketWriter
     assert len(series["15m"]) == 0
 
 
-def test_gap_is_filled_in_its_place_for_readers_too(writer: MarketWriter, cache: MarketCache) -> None:
+def test_gap_is_filled_in_its_place_for_readers_too(writer: MarketWriter, cache: SeriesCache) -> None:
     writer.confirm(candle(0))
     writer.confirm(candle(4))
     assert len(cache.series(BTC, {"5m": 10})["5m"]) == 2
@@ -70,14 +70,14 @@ def test_gap_is_filled_in_its_place_for_readers_too(writer: MarketWriter, cache:
     assert writer.merge(BTC, "5m", [candle(n) for n in range(5)]) == 0
 
 
-def test_forming_candle_is_not_history(writer: MarketWriter, cache: MarketCache) -> None:
+def test_forming_candle_is_not_history(writer: MarketWriter, cache: SeriesCache) -> None:
     writer.merge(BTC, "5m", [candle(0), candle(1, confirmed=False)])
     writer.form(candle(1, confirmed=False))
     assert cache.candles(BTC, "5m", 10) == [candle(0)]
     assert cache.last_confirmed(BTC, ("5m", "1H")) == {"5m": candle(0).ts, "1H": None}
 
 
-def test_stream_is_bounded(writer: MarketWriter, cache: MarketCache, redis_url: str) -> None:
+def test_stream_is_bounded(writer: MarketWriter, cache: SeriesCache, redis_url: str) -> None:
     writer.merge(BTC, "5m", [candle(n) for n in range(market_keys.KEPT_BARS + 50)])
     for number in range(market_keys.KEPT_BARS + 50, market_keys.KEPT_BARS + 350):
         writer.confirm(candle(number))
@@ -86,13 +86,13 @@ def test_stream_is_bounded(writer: MarketWriter, cache: MarketCache, redis_url: 
     assert len(cache.series(BTC, {"5m": 10_000})["5m"]) <= market_keys.KEPT_BARS + 150
 
 
-def test_caller_may_change_the_arrays_it_was_given(writer: MarketWriter, cache: MarketCache) -> None:
+def test_caller_may_change_the_arrays_it_was_given(writer: MarketWriter, cache: SeriesCache) -> None:
     writer.merge(BTC, "5m", [candle(n) for n in range(3)])
     cache.series(BTC, {"5m": 3})["5m"].close[:] = 0
     assert cache.series(BTC, {"5m": 3})["5m"].close[0] == 60000.1
 
 
-def test_latest_quotes_are_read_together(writer: MarketWriter, cache: MarketCache) -> None:
+def test_latest_quotes_are_read_together(writer: MarketWriter, cache: SeriesCache) -> None:
     at = wall_now()
     levels = (BookLevel(Decimal("60000.1"), Decimal("3.5")), BookLevel(Decimal("60000"), Decimal(7)))
     writer.ticker(Ticker(BTC, Decimal("60000.2"), Decimal("60000.1"), None, at))
@@ -110,13 +110,13 @@ def test_latest_quotes_are_read_together(writer: MarketWriter, cache: MarketCach
     assert (present.bids, present.asks) == (levels, ())
 
 
-def test_nothing_is_known_of_a_silent_instrument(cache: MarketCache) -> None:
+def test_nothing_is_known_of_a_silent_instrument(cache: SeriesCache) -> None:
     present = cache.present(BTC)
     assert (present.last, present.mark, present.funding_rate, present.next_funding_at) == (None, None, None, None)
     assert cache.ages(BTC, wall_now()) == {}
 
 
-def test_age_counts_from_when_the_push_was_received(writer: MarketWriter, cache: MarketCache) -> None:
+def test_age_counts_from_when_the_push_was_received(writer: MarketWriter, cache: SeriesCache) -> None:
     now = wall_now()
     writer.ticker(Ticker(BTC, Decimal(1), None, None, START), to_ms(now - timedelta(seconds=7)))
     writer.confirm(candle(0), to_ms(now - timedelta(seconds=2)))

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select
 
-from exchange.market_cache import MarketCache
+from exchange.market_series import SeriesCache
 from exchange.redis_client import build_redis
 from feeds.market import MarketFeed, build
 from models import CandleRow, FundingRate
@@ -29,23 +29,23 @@ Queued = Callable[[str], list[tuple[str, list[Any]]]]
 
 
 @pytest.fixture
-def cache(redis_url: str) -> Iterator[MarketCache]:
+def cache(redis_url: str) -> Iterator[SeriesCache]:
     with build_redis(redis_url) as client:
-        yield MarketCache(client)
+        yield SeriesCache(client)
 
 
 @pytest.fixture
-def feed(settings: AnySettings, cache: MarketCache, until: Until) -> Iterator[MarketFeed]:
+def feed(settings: AnySettings, cache: SeriesCache, until: Until) -> Iterator[MarketFeed]:
     """A running feed that has its history and its first quotes."""
     yield from _running(settings, cache, until)
 
 
 @pytest.fixture
-def opening_feed(flowing_settings: AnySettings, cache: MarketCache, until: Until) -> Iterator[MarketFeed]:
+def opening_feed(flowing_settings: AnySettings, cache: SeriesCache, until: Until) -> Iterator[MarketFeed]:
     yield from _running(flowing_settings, cache, until)
 
 
-def _running(settings: AnySettings, cache: MarketCache, until: Until) -> Iterator[MarketFeed]:
+def _running(settings: AnySettings, cache: SeriesCache, until: Until) -> Iterator[MarketFeed]:
     feed = build(settings)
     feed.start()
     until(lambda: feed.ready and all(len(cache.ages(inst, wall_now())) >= 6 for inst in settings.instruments))
@@ -53,7 +53,7 @@ def _running(settings: AnySettings, cache: MarketCache, until: Until) -> Iterato
     feed.stop()
 
 
-def test_history_is_in_redis_and_postgresql(feed: MarketFeed, cache: MarketCache, sessions: SessionFactory,
+def test_history_is_in_redis_and_postgresql(feed: MarketFeed, cache: SeriesCache, sessions: SessionFactory,
                                             settings: AnySettings, until: Until) -> None:  # fmt: skip
     held = cache.candles(BTC, "5m", 800)
     assert len(held) >= 590
@@ -75,7 +75,7 @@ def test_history_is_in_redis_and_postgresql(feed: MarketFeed, cache: MarketCache
         assert (row.open, row.close, row.vol_coins) == (held[-1].open, held[-1].close, held[-1].vol_coins)
 
 
-def test_every_channel_has_spoken(feed: MarketFeed, cache: MarketCache) -> None:
+def test_every_channel_has_spoken(feed: MarketFeed, cache: SeriesCache) -> None:
     ages, present = cache.ages(BTC, wall_now()), cache.present(BTC)
     assert {"ticker", "candle", "book", "funding", "open_interest", "mark"} <= set(ages)
     assert all(0 <= age < 30 for age in ages.values())
@@ -87,7 +87,7 @@ def test_every_channel_has_spoken(feed: MarketFeed, cache: MarketCache) -> None:
 
 
 def test_confirmed_candles_reach_redis_with_every_longer_bar(
-    feed: MarketFeed, cache: MarketCache, paper: ExchangeProcess, until: Until
+    feed: MarketFeed, cache: SeriesCache, paper: ExchangeProcess, until: Until
 ) -> None:
     slot = from_ms(paper.advance(12)["market_ms"])
     for bar in ("5m", "15m", "1H"):
@@ -105,7 +105,7 @@ def test_closed_slot_opens_one_cycle_per_instrument(
 
 
 def test_in_lockstep_the_feed_opens_no_cycle(
-    feed: MarketFeed, cache: MarketCache, paper: ExchangeProcess, queued: Queued, until: Until
+    feed: MarketFeed, cache: SeriesCache, paper: ExchangeProcess, queued: Queued, until: Until
 ) -> None:
     slot = from_ms(paper.advance(1)["market_ms"])
     until(lambda: cache.last_confirmed(BTC, ("5m",))["5m"] == slot - timedelta(minutes=5))
@@ -113,7 +113,7 @@ def test_in_lockstep_the_feed_opens_no_cycle(
 
 
 def test_bars_missed_while_disconnected_are_filled_in(
-    feed: MarketFeed, cache: MarketCache, paper: ExchangeProcess, until: Until
+    feed: MarketFeed, cache: SeriesCache, paper: ExchangeProcess, until: Until
 ) -> None:
     paper.post("/paper/faults", {"name": "ws_drop"})
     slot = from_ms(paper.advance(4)["market_ms"])
