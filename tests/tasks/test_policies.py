@@ -53,7 +53,9 @@ def test_a_task_that_changes_the_exchange_takes_no_delay_and_no_chain(options: d
 
 def test_trade_and_protect_have_one_child_and_their_own_process():
     for name in ("trade", "protect"):
-        assert celeryconfig.workers[name].children == 1
+        assert (celeryconfig.workers[name].pool, celeryconfig.workers[name].concurrency) == ("prefork", 1)
+    # solo acknowledges late, in effect
+    assert {worker.pool for worker in celeryconfig.workers.values()} == {"prefork", "threads"}
 
 
 def test_ticks_of_beat_are_registered_tasks_that_expire():

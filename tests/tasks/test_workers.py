@@ -1,0 +1,152 @@
+"""Real workers: what is delivered twice, forged, stalled or killed, and how a worker ends."""
+
+import json
+import os
+import signal
+from datetime import timedelta
+from decimal import Decimal
+
+import pytest
+
+from models import DecisionCycle
+from tests.tasks.conftest import BTC, ETH, until
+from trading.clock import wall_now
+
+slots = iter(range(1, 100))
+
+
+def new_cycle(bot, **columns):
+    """A cycle at `collect` of a slot of its own."""
+    at = bot.ctx.clock.market_now()
+    values = {"inst_id": ETH, "slot": at.replace(microsecond=0) - timedelta(minutes=5 * next(slots)),
+              "opened_by": "operator", "deadline": wall_now() + timedelta(minutes=5), "analyst": "rules"}  # fmt: skip
+    with bot.sessions.begin() as session:
+        cycle = DecisionCycle(account_id=bot.ctx.account_id, **values | columns)
+        session.add(cycle)
+    return cycle.id
+
+
+def cycle(bot, cycle_id):
+    with bot.sessions() as session:
+        return session.get_one(DecisionCycle, cycle_id)
+
+
+def all_accepted(bot):
+    return sum(bot.audit()["accepted"].values())
+
+
+@pytest.fixture
+def flat(bot):
+    """No position before the test, so that its entry is allowed."""
+    for position in bot.okx.positions():
+        bot.okx.close_position(position.inst_id, position.mgn_mode, "")
+    bot.look()
+    bot.protect()
+    bot.look()
+
+
+def test_the_workers_answer(celery_setup):
+    assert celery_setup.ready(control=True)
+    assert celery_setup.backend_cluster is None
+    answers = celery_setup.app.control.ping(timeout=3)
+    assert {name for answer in answers for name in answer} == {
+        "orchestrator@okxbot", "trade@okxbot", "protect@okxbot",
+    }  # fmt: skip
+
+
+def test_an_order_published_three_times_is_placed_once(celery_setup, worker, bot, flat, publish):
+    worker("trade")
+    order = bot.intend(BTC)
+    publish("trade.submit", order.id)
+    publish("trade.submit", order.id)
+    until(lambda: bot.order(order.id).state == "live")
+    celery_setup.broker.restart()
+    publish("trade.submit", order.id)
+    last = bot.intend(ETH)
+    publish("trade.submit", last.id)  # one child, first in first out: when this one is through, so is the third
+    until(lambda: bot.accepted(last.cl_ord_id) == 1)
+    assert bot.accepted(order.cl_ord_id) == 1
+    assert bot.held(BTC).contracts == order.sz_contracts
+
+
+def test_forged_messages_do_nothing_and_the_worker_works_on(worker, bot, flat, publish):
+    trade = worker("trade")
+    before, pid = all_accepted(bot), trade.container.id
+    for args in ((10**9,), ("1; DROP TABLE orders",), (None,), ({"order_id": 1},), (-1,), (), (1, 2, 3)):
+        publish("trade.submit", *args)
+    publish("trade.submit", kwargs={"order_id": "x", "halted": False})
+    publish("trade.buy_everything", 1, queue="trade")
+    publish("trade.submit", 1, serializer="pickle")
+    order = bot.intend(BTC)
+    publish("trade.submit", order.id)
+    until(lambda: bot.order(order.id).state == "live")
+    assert all_accepted(bot) == before + 1
+    assert (trade.container.id, trade.container.status) == (pid, "running")
+    assert '"task_failed"' in trade.logs()
+
+
+@pytest.mark.parametrize("victim", ["child", "worker"])
+def test_a_cycle_whose_worker_was_killed_is_run_again_after_its_lease(worker, bot, publish, victim):
+    orchestrator = worker("orchestrator")
+    bot.fault("reply_delayed", "/api/v5/account/balance", seconds=30)
+    cycle_id = new_cycle(bot)
+    publish("cycle.run", cycle_id)
+    until(lambda: cycle(bot, cycle_id).claim_token is not None)
+    if victim == "child":
+        for child in orchestrator.container.children():
+            os.kill(child, signal.SIGKILL)
+    else:
+        orchestrator.kill()
+    worker("orchestrator")
+    with bot.sessions.begin() as session:
+        left = session.get_one(DecisionCycle, cycle_id)
+        assert (left.stage, left.attempt) == ("collect", 1)
+        assert left.lease_until > left.created_at
+        left.lease_until = wall_now() - timedelta(seconds=1)
+        left.created_at = wall_now() - timedelta(seconds=5)
+    until(lambda: cycle(bot, cycle_id).stage in ("done", "execute"), asking=lambda: publish("cycle.sweep"))
+    stages = [entry["stage"] for entry in cycle(bot, cycle_id).stage_log]
+    assert len(stages) == len(set(stages))
+
+
+def test_stopped_orchestrator_and_trade_do_not_delay_a_stop(worker, bot, flat, publish):
+    stalled = [worker("orchestrator"), worker("trade")]
+    worker("protect")
+    bot.enter(ETH)
+    cycle_id = new_cycle(bot)
+    for node in stalled:
+        node.container.signal_group(signal.SIGSTOP)
+    try:
+        publish("cycle.run", cycle_id)
+        publish("protect.check")
+        until(lambda: [a.close_fraction for a in bot.okx.algos_pending()] == [Decimal(1)])
+        assert cycle(bot, cycle_id).stage == "collect"
+    finally:
+        for node in stalled:
+            node.container.signal_group(signal.SIGCONT)
+    until(lambda: cycle(bot, cycle_id).stage in ("done", "execute"))
+
+
+def last_line(node):
+    return json.loads([line for line in node.logs().splitlines() if line.startswith("{")][-1])
+
+
+def test_an_idle_worker_told_to_stop_ends_cleanly(worker):
+    orchestrator = worker("orchestrator")
+    orchestrator.kill("SIGTERM")
+    assert orchestrator.container.wait() == 0
+    assert last_line(orchestrator)["event"] == "shutdown_complete"
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_to_the_whole_group_lets_a_running_order_finish(worker, bot, flat, publish, number):
+    trade = worker("trade")
+    order = bot.intend(BTC)
+    bot.fault("reply_delayed", "/api/v5/trade/order", seconds=1.5)
+    publish("trade.submit", order.id)
+    until(lambda: bot.order(order.id).state == "submitting")
+    trade.container.signal_group(number)
+    assert trade.container.wait() == 0
+    assert bot.order(order.id).state == "live"
+    assert bot.accepted(order.cl_ord_id) == 1
+    assert last_line(trade)["event"] == "shutdown_complete"
