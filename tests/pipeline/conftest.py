@@ -16,7 +16,7 @@ from sqlalchemy import select, update
 from brain.rules_analyst import RulesAnalyst
 from exchange.client import OkxExchange
 from exchange.clock import build_clock
-from exchange.market_cache import MarketCache
+from exchange.market_series import SeriesCache
 from exchange.market_writer import MarketWriter
 from execution.context import ExecutionContext
 from execution.startup import bind_and_verify
@@ -200,7 +200,7 @@ def desk(
     context = PipelineContext(
         execution=execution,
         settings=settings,
-        cache=MarketCache(market.redis),
+        cache=SeriesCache(market.redis),
         analyst=RulesAnalyst(),
         screener=None,
         researcher=None,

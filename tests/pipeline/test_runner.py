@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from exchange.client import OkxExchange
-from exchange.market_cache import MarketCache
+from exchange.market_series import SeriesCache
 from exchange.redis_client import build_redis
 from models import Order
 from pipeline import claims, runner
@@ -115,7 +115,7 @@ def test_without_the_deciding_candle_a_cycle_tries_again_and_then_holds(desk):
 
 
 def test_without_redis_a_cycle_tries_again_and_then_holds(desk):
-    deaf = replace(desk.ctx, cache=MarketCache(build_redis("redis://127.0.0.1:1/0")))
+    deaf = replace(desk.ctx, cache=SeriesCache(build_redis("redis://127.0.0.1:1/0")))
     cycle_id = desk.cycle()
     for _ in range(2):
         assert runner.advance(deaf, cycle_id, "cycle") == "collect"
