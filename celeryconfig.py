@@ -33,27 +33,28 @@ queue_policies = {
 
 @dataclass(frozen=True, slots=True)
 class Worker:
-    """One worker: what it consumes, how many children, which task module it loads (its own only)."""
+    """One worker: what it consumes, which task module it loads (its own only), and how it runs tasks.
+
+    `prefork` where tasks compute or change the exchange (their acknowledgement is early in fact, and a crash takes
+    one child along); `threads` where they mostly wait: one process instead of several. Never `solo`, which
+    acknowledges late.
+    """
 
     queue: str
-    children: int
     module: str
-    children_idle: int = 1  # with the rules analyst, whose cycles never reach a model's queue
-
-    def children_for(self, analyst: str) -> int:
-        """Children to start when `analyst` decides."""
-        return self.children if analyst == "claude" else min(self.children, self.children_idle)
+    pool: str
+    concurrency: int
 
 
 workers = {
-    "orchestrator": Worker("cycle", 2, "tasks.cycle", children_idle=2),
-    "haiku": Worker("haiku", 1, "tasks.haiku"),
-    "opus": Worker("opus", 3, "tasks.opus"),
-    "perplexity": Worker("perplexity", 1, "tasks.perplexity"),
-    "reflection": Worker("reflection", 1, "tasks.reflection"),
-    "trade": Worker("trade", 1, "tasks.trade"),
-    "protect": Worker("protect", 1, "tasks.protect"),
-    "account": Worker("account", 2, "tasks.account", children_idle=2),
+    "orchestrator": Worker("cycle", "tasks.cycle", "prefork", 2),
+    "haiku": Worker("haiku", "tasks.haiku", "threads", 3),
+    "opus": Worker("opus", "tasks.opus", "threads", 6),  # enough for all instruments at once
+    "perplexity": Worker("perplexity", "tasks.perplexity", "threads", 3),
+    "reflection": Worker("reflection", "tasks.reflection", "threads", 1),
+    "trade": Worker("trade", "tasks.trade", "prefork", 1),
+    "protect": Worker("protect", "tasks.protect", "prefork", 1),
+    "account": Worker("account", "tasks.account", "threads", 3),
 }
 
 broker_url = os.environ.get("CELERY_BROKER_URL", "redis://127.0.0.1:6379/1")

@@ -1,12 +1,12 @@
 """The running bot of this home, as the faces see it: its database, its exchange, its clock."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from sqlalchemy import select
 from sqlalchemy.exc import OperationalError, ProgrammingError
 from sqlalchemy.orm import Session
 
-from exchange.client import OkxExchange
 from exchange.clock import build_clock
 from models import Account
 from models.session import SessionFactory, build_engine, build_sessions
@@ -15,6 +15,9 @@ from runtime.errors import OperatorError
 from runtime.home import Home
 from settings import AnySettings, load_settings
 from trading.clock import Clock
+
+if TYPE_CHECKING:
+    from exchange.client import OkxExchange
 
 
 @dataclass(frozen=True)
@@ -32,7 +35,9 @@ class Connection:
         return build_clock(self.settings)
 
     @property
-    def exchange(self) -> OkxExchange:
+    def exchange(self) -> "OkxExchange":
+        from exchange.client import OkxExchange
+
         return OkxExchange.from_settings(self.settings)
 
 

@@ -9,13 +9,15 @@ import threading
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from time import monotonic
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx
 
-from exchange.client import OkxExchange
 from settings import AnySettings, PaperSettings
 from trading.clock import Clock, ClockUnavailable, WallClock, from_ms, wall_ms, wall_now
+
+if TYPE_CHECKING:
+    from exchange.client import OkxExchange
 
 REANCHOR_S = 5.0
 ANCHOR_HOLDS_S = 30.0
@@ -101,7 +103,7 @@ def build_clock(settings: AnySettings) -> Clock:
     return PaperClock(settings.okx_rest_url) if isinstance(settings, PaperSettings) else WallClock()
 
 
-def measure_skew(exchange: OkxExchange) -> timedelta:
+def measure_skew(exchange: "OkxExchange") -> timedelta:
     """OKX's wall clock minus ours, to about half the round trip. Raises ReadFailed."""
     before = wall_now()
     theirs = exchange.server_time()

@@ -2,13 +2,15 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from exchange.client import OkxExchange
 from models.session import SessionFactory
 from settings import AnySettings
 from trading.clock import Clock
 from trading.instrument import Instrument
+
+if TYPE_CHECKING:
+    from exchange.client import OkxExchange
 
 
 @dataclass(frozen=True)
@@ -20,7 +22,7 @@ class ExecutionContext:
     """
 
     sessions: SessionFactory
-    exchange: OkxExchange
+    exchange: "OkxExchange"
     clock: Clock
     settings: AnySettings
     account_id: int

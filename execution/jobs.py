@@ -1,4 +1,4 @@
-"""Slots of periodic jobs: a unique row in `job_runs` is the lock, so that a second beat or a late tick changes nothing."""
+"""Slots of periodic jobs: a unique row in `job_runs` is the lock, so a second beat or a late tick changes nothing."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -7,24 +7,37 @@ Without a model nothing rewrites the playbook: the reflection then records the s
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import timedelta
-from typing import Any
+from typing import Any, Protocol
 
 import structlog
 from sqlalchemy import func, select
 from sqlalchemy.dialects.postgresql import insert
 
-from execution.context import ExecutionContext
 from models import Reflection, Trade
+from models.session import SessionFactory
 from pipeline.playbook_view import active_playbook
-from trading.clock import slot_close
+from trading.clock import Clock, slot_close
 from trading.statistics import trade_statistics
 
 logger = structlog.get_logger()
+
+
+class Learner(Protocol):
+    """What learning needs of a context: the database, the clock, the account; never the exchange."""
+
+    @property
+    def sessions(self) -> SessionFactory: ...
+    @property
+    def clock(self) -> Clock: ...
+    @property
+    def account_id(self) -> int: ...
+
+
 EVERY_TRADES = 20
 EVERY_HOURS = 6
 
 
-def review_trade(ctx: ExecutionContext, trade_id: int) -> bool:
+def review_trade(ctx: Learner, trade_id: int) -> bool:
     """Record what a closed trade planned and what came of it; False when it was reviewed before or is not closed."""
     with ctx.sessions.begin() as session:
         trade = session.get(Trade, trade_id)
@@ -47,7 +60,7 @@ def review_trade(ctx: ExecutionContext, trade_id: int) -> bool:
         return session.scalar(_once(ctx.account_id, f"trade:{trade_id}", values)) is not None
 
 
-def reflect_if_due(ctx: ExecutionContext) -> bool:
+def reflect_if_due(ctx: Learner) -> bool:
     """Reflect when 20 trades have closed since the last one, or six hours of market time with at least one close."""
     market_now = ctx.clock.market_now()
     with ctx.sessions.begin() as session:

@@ -42,8 +42,8 @@ def own_logging(**_: Any) -> None:
 
 
 @worker_init.connect
-def import_before_the_fork(**_: Any) -> None:
-    """The model SDKs take seconds to import: done here, the children share them and no deadline pays for it."""
+def import_first(**_: Any) -> None:
+    """The model SDKs take seconds to import: done here, no call's deadline pays for it."""
     service = os.environ.get("OKXBOT_SERVICE", "")
     if service in MODEL_SERVICES:
         from brain.build import warm
@@ -106,6 +106,14 @@ def first_line(**_: Any) -> None:
     import structlog
 
     structlog.get_logger().info(f"{os.environ.get('OKXBOT_SERVICE', 'worker')}_started")
+
+
+@worker_ready.connect
+def connect_threads(**_: Any) -> None:
+    """A worker of threads has no child to do it: its process connects itself."""
+    worker = celeryconfig.workers.get(os.environ.get("OKXBOT_SERVICE", ""))
+    if worker is not None and worker.pool == "threads":
+        _connect()
 
 
 @worker_shutdown.connect

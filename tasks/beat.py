@@ -7,6 +7,8 @@ import sys
 def main() -> int:
     """Run beat until it is told to stop."""
     os.environ["OKXBOT_SERVICE"] = "beat"
+    # structlog imports rich wherever it is installed; a service's log is JSON.
+    sys.modules["rich"] = None  # type: ignore[assignment]
     import structlog
 
     from settings import load_settings

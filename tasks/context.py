@@ -2,17 +2,19 @@
 
 import os
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import cache
+from threading import RLock
 
 import structlog
 
 import celeryconfig
-from exchange.client import OkxExchange
 from exchange.clock import build_clock
 from execution.binding import read_binding
 from execution.context import ExecutionContext
-from models.session import build_engine, build_sessions
-from settings import load_settings
+from models.session import SessionFactory, build_engine, build_sessions
+from settings import AnySettings, load_settings
+from trading.clock import Clock
 
 logger = structlog.get_logger()
 
@@ -34,9 +36,34 @@ def sender() -> Callable[[str, str, list[object]], bool]:
     return send
 
 
-@cache
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """What every worker stands on: settings, sessions, the clock, whose account it is."""
+
+    settings: AnySettings
+    sessions: SessionFactory
+    clock: Clock
+    account_id: int
+    order_prefix: str
+
+
+_building = RLock()
+
+
+def ground() -> Ground:
+    """The ground of this process; its threads share one. Raises Refused where no account is bound yet."""
+    with _building:
+        return _ground()
+
+
 def execution_context() -> ExecutionContext:
-    """Sessions, exchange, clock and account of this process."""
+    """The ground and the exchange. Raises CredentialsMissing."""
+    with _building:
+        return _execution_context()
+
+
+@cache
+def _ground() -> Ground:
     settings = load_settings()
     service = os.environ.get("OKXBOT_SERVICE", "worker")
     worker = celeryconfig.workers.get(service)
@@ -44,19 +71,27 @@ def execution_context() -> ExecutionContext:
     engine = build_engine(
         settings.database_url.get_secret_value(),
         service,
-        children=worker.children if worker else 1,
+        children=worker.concurrency if worker and worker.pool == "prefork" else 1,
         pool_size=settings.db_pool_size,
         max_overflow=settings.db_max_overflow,
     )
     sessions = build_sessions(engine)
-    exchange = OkxExchange.from_settings(settings)
     binding = read_binding(sessions)
+    return Ground(settings, sessions, build_clock(settings), binding.account_id, binding.order_prefix)
+
+
+@cache
+def _execution_context() -> ExecutionContext:
+    # Imported here: the reflection worker never talks to the exchange.
+    from exchange.client import OkxExchange
+
+    base = _ground()
     return ExecutionContext(
-        sessions=sessions,
-        exchange=exchange,
-        clock=build_clock(settings),
-        settings=settings,
-        account_id=binding.account_id,
-        order_prefix=binding.order_prefix,
+        sessions=base.sessions,
+        exchange=OkxExchange.from_settings(base.settings),
+        clock=base.clock,
+        settings=base.settings,
+        account_id=base.account_id,
+        order_prefix=base.order_prefix,
         send=sender(),
     )

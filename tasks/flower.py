@@ -13,15 +13,28 @@ def main() -> int:
     if ":" not in os.environ.get("FLOWER_BASIC_AUTH", ""):
         sys.stderr.write("okxbot: flower needs FLOWER_BASIC_AUTH=user:password in its environment\n")
         return 2
-    port = os.environ.get("FLOWER_PORT", "5555")
-    address = os.environ.get("FLOWER_ADDRESS", "127.0.0.1")
+    # structlog imports rich wherever it is installed; a service's log is JSON.
+    sys.modules["rich"] = None  # type: ignore[assignment]
+    import click
+    from celery.bin.base import CLIContext
+    from flower.command import flower
+
     from tasks.app import app, own_logging
 
     own_logging()
-    arguments = ["flower", f"--port={port}", f"--address={address}", "--read_only=True", "--purge_offline_workers=60",
-                 "--logging=none"]  # fmt: skip
+    # Called without Celery's command line, which imports every command there is.
+    context = CLIContext(app=app, no_color=True, workdir=None, quiet=True)
+    arguments = [
+        f"--port={os.environ.get('FLOWER_PORT', '5555')}",
+        f"--address={os.environ.get('FLOWER_ADDRESS', '127.0.0.1')}",
+        "--read_only=True",
+        "--purge_offline_workers=60",
+        "--logging=none",
+    ]
     try:
-        app.start(arguments)
+        parent = click.Context(click.Command("celery"))
+        with flower.make_context("flower", arguments, parent=parent, obj=context) as invocation:
+            flower.invoke(invocation)
     except SystemExit as stop:
         return int(stop.code or 0)
     import structlog

@@ -4,6 +4,7 @@ Apart from `tasks.context`, so that the trade and protect workers carry neither 
 """
 
 from functools import cache
+from threading import Lock
 
 from brain.build import build_analyst, build_researcher, build_screener
 from exchange.market_series import SeriesCache
@@ -12,10 +13,17 @@ from pipeline.context import PipelineContext
 from tasks.context import execution_context
 from trading.gate.limits import limits_from
 
+_building = Lock()
 
-@cache
+
 def pipeline_context() -> PipelineContext:
     """The context of this process. Raises ReadFailed while the exchange cannot be read: the next task tries again."""
+    with _building:
+        return _pipeline_context()
+
+
+@cache
+def _pipeline_context() -> PipelineContext:
     execution = execution_context()
     settings = execution.settings
     assert settings.redis_url is not None, "REDIS_URL is set by `okxbot up`"

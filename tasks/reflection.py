@@ -9,15 +9,15 @@ def review(trade_id: int) -> None:
     """Review one closed trade, once."""
     # Imported on first use, so that the worker is small until a trade has closed.
     from pipeline import learning
-    from tasks.context import execution_context
+    from tasks.context import ground
 
-    learning.review_trade(execution_context(), trade_id)
+    learning.review_trade(ground(), trade_id)
 
 
 @app.task(name="reflection.due", base=ModelTask)
 def due() -> None:
     """Reflect deeply when 20 trades have closed or six hours have passed, once a window."""
     from pipeline import learning
-    from tasks.context import execution_context
+    from tasks.context import ground
 
-    learning.reflect_if_due(execution_context())
+    learning.reflect_if_due(ground())

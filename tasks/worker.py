@@ -20,14 +20,13 @@ def main(name: str) -> int:
     sys.modules["rich"] = None  # type: ignore[assignment]
     # Only this queue's tasks are loaded: less memory, and nothing else can be asked of this process.
     celeryconfig.include = [worker.module]  # type: ignore[attr-defined]
-    from settings import load_settings
     from tasks.app import app
 
     instance = app.Worker(
         hostname=f"{name}@okxbot",
         queues=[worker.queue],
-        concurrency=worker.children_for(load_settings().analyst_in_use),
-        pool="prefork",
+        concurrency=worker.concurrency,
+        pool=worker.pool,
         task_events=True,
         without_gossip=True,
         without_mingle=True,
