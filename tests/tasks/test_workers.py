@@ -7,6 +7,7 @@ from datetime import timedelta
 from decimal import Decimal
 
 import pytest
+import redis
 
 from models import DecisionCycle
 from tests.tasks.conftest import BTC, ETH, until
@@ -85,6 +86,21 @@ def test_forged_messages_do_nothing_and_the_worker_works_on(worker, bot, flat, p
     assert '"task_failed"' in trade.logs()
 
 
+def test_what_is_no_message_at_all_ends_the_worker_and_is_gone_when_it_starts_again(worker, bot, flat, publish, valkey):
+    """Celery takes unreadable bytes in its list for a broken broker; the supervisor starts the worker anew."""
+    trade = worker("trade")
+    order, before = bot.intend(BTC), all_accepted(bot)
+    client = redis.Redis.from_url(valkey.url(1))
+    client.lpush("okxbot:trade", b"not a message")
+    client.close()
+    assert trade.container.wait() != 0
+    assert all_accepted(bot) == before
+    publish("trade.submit", order.id)
+    worker("trade")
+    until(lambda: bot.order(order.id).state == "live")
+    assert all_accepted(bot) == before + 1
+
+
 @pytest.mark.parametrize("victim", ["child", "worker"])
 def test_a_cycle_whose_worker_was_killed_is_run_again_after_its_lease(worker, bot, publish, victim):
     orchestrator = worker("orchestrator")
@@ -138,15 +154,16 @@ def test_an_idle_worker_told_to_stop_ends_cleanly(worker):
     assert last_line(orchestrator)["event"] == "shutdown_complete"
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_to_the_whole_group_lets_a_running_order_finish(worker, bot, flat, publish, number):
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 0), (signal.SIGINT, 1)])
+def test_a_signal_to_the_whole_group_lets_a_running_order_finish(worker, bot, flat, publish, number, code):
+    """Celery drains on both, and calls it a failure when it was interrupted."""
     trade = worker("trade")
     order = bot.intend(BTC)
     bot.fault("reply_delayed", "/api/v5/trade/order", seconds=1.5)
     publish("trade.submit", order.id)
     until(lambda: bot.order(order.id).state == "submitting")
     trade.container.signal_group(number)
-    assert trade.container.wait() == 0
+    assert trade.container.wait() == code
     assert bot.order(order.id).state == "live"
     assert bot.accepted(order.cl_ord_id) == 1
     assert last_line(trade)["event"] == "shutdown_complete"
