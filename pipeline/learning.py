@@ -6,12 +6,13 @@ Without a model nothing rewrites the playbook: the reflection then records the s
 
 from collections.abc import Sequence
 from dataclasses import asdict
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 import structlog
 from sqlalchemy import func, select
 from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
 
 from models import Reflection, Trade
 from models.session import SessionFactory
@@ -61,33 +62,49 @@ def review_trade(ctx: Learner, trade_id: int) -> bool:
 
 
 def reflect_if_due(ctx: Learner) -> bool:
-    """Reflect when 20 trades have closed since the last one, or six hours of market time with at least one close."""
+    """Reflect on each 20 closed trades, and on each six hours of market time in which one closed."""
     market_now = ctx.clock.market_now()
     with ctx.sessions.begin() as session:
-        account = Trade.account_id == ctx.account_id
-        ended = Trade.closed_market_at.is_not(None)
-        closed = session.scalar(select(func.count()).select_from(Trade).where(account, ended))
-        if not closed:
+        windows = _due_windows(session, ctx.account_id, market_now)
+        if not windows:
             return False
-        windows = [f"deep:hours:{slot_close(market_now, EVERY_HOURS * 3600):%Y-%m-%dT%H:%MZ}"]
-        if closed >= EVERY_TRADES:
-            windows.insert(0, f"deep:trades:{closed // EVERY_TRADES * EVERY_TRADES}")
-        since = slot_close(market_now, EVERY_HOURS * 3600) - timedelta(hours=EVERY_HOURS)
-        rows = session.scalars(select(Trade).where(account, ended)).all()
-        if len(windows) == 1 and not any(t.closed_market_at and t.closed_market_at >= since for t in rows):
-            return False
+        rows = session.scalars(
+            select(Trade).where(Trade.account_id == ctx.account_id, Trade.closed_market_at.is_not(None))
+        ).all()
         version, _ = active_playbook(session, ctx.account_id)
         values = {
             "kind": "deep",
             "statistics": _statistics(rows),
-            "text": f"{closed} closed trades",
+            "text": f"{len(rows)} closed trades",
             "reason": "statistics recorded; the rules analyst does not rewrite the playbook",
             "playbook_version": version,
         }
         done = [w for w in windows if session.scalar(_once(ctx.account_id, w, values)) is not None]
     if done:
-        logger.info("deep_reflection_complete", windows=done, trades=closed, playbook_version=version)
+        logger.info("deep_reflection_complete", windows=done, trades=len(rows), playbook_version=version)
     return bool(done)
+
+
+def _due_windows(session: Session, account_id: int, market_now: datetime) -> list[str]:
+    """Windows that have ended and nobody has reflected on: the last full 20 trades, the last six hours."""
+    end = slot_close(market_now, EVERY_HOURS * 3600)
+    lately = Trade.closed_market_at.between(end - timedelta(hours=EVERY_HOURS), end)
+    closed, recent = session.execute(
+        select(func.count(), func.count().filter(lately)).where(
+            Trade.account_id == account_id, Trade.closed_market_at.is_not(None)
+        )
+    ).one()
+    windows = []
+    if closed >= EVERY_TRADES:
+        windows.append(f"deep:trades:{closed // EVERY_TRADES * EVERY_TRADES}")
+    if recent:
+        windows.append(f"deep:hours:{end:%Y-%m-%dT%H:%MZ}")
+    known = set(
+        session.scalars(
+            select(Reflection.window).where(Reflection.account_id == account_id, Reflection.window.in_(windows))
+        )
+    )
+    return [window for window in windows if window not in known]
 
 
 def _once(account_id: int, window: str, values: dict[str, Any]) -> Any:

@@ -1,19 +1,21 @@
 """Gate: the risk gate's word on a decision, and the order intent if it is yes.
 
 The exchange is read fresh before the transaction; the rest is read inside it, under the account-wide lock, so that
-two instruments cannot both take the room for one position. Verdict, intent and message commit together.
+two instruments cannot both take the room for one position; should an entry have been filled between that reading and
+the lock, the account is read again. Verdict, intent and message commit together.
 """
 
 from datetime import datetime
 from decimal import Decimal
 
 import structlog
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from exchange.errors import ReadFailed
 from execution import intents
 from execution.errors import DuplicateIntent
-from models import DecisionCycle, RiskVerdict
+from models import DecisionCycle, Order, RiskVerdict
 from pipeline.account_view import AccountReading, account_snapshot, entries_allowed, history, read_account
 from pipeline.context import PipelineContext
 from pipeline.market_view import MarketUnavailable, live_market
@@ -22,9 +24,11 @@ from trading.clock import ClockUnavailable
 from trading.decision import ENTERING, EXITING, Action, Decision
 from trading.gate.gate import judge
 from trading.gate.verdict import GateInput, Verdict
+from trading.orders import ENTRY_LEGS
 from trading.snapshot import MarketSnapshot, PositionPlan
 
 logger = structlog.get_logger()
+AGAIN_S = 0.25
 
 
 def gate(ctx: PipelineContext, cycle: DecisionCycle) -> Next:
@@ -73,6 +77,8 @@ def _decide(
 ) -> Next:
     account_id = ctx.execution.account_id
     intents.account_lock(session, account_id)
+    if decision.action in ENTERING and reading is not None and _entered_since(session, account_id, reading.taken_at):
+        return Next("gate", delay_s=AGAIN_S, reason="another entry was filled while the account was read")
     given = GateInput(
         decision=decision,
         decided_at=decided_at,
@@ -103,6 +109,12 @@ def _decide(
     except DuplicateIntent as duplicate:
         return Next("journal", reason=f"rejected: another open entry: {duplicate}")
     return Next("execute", reason=verdict.reason if verdict.reason != "approved" else decision.reasoning)
+
+
+def _entered_since(session: Session, account_id: int, at: datetime) -> bool:
+    """Whether an entry ended after `at` (wall): no open intent any more, and perhaps not yet in a reading of then."""
+    ended = (Order.account_id == account_id) & Order.leg.in_(ENTRY_LEGS) & (Order.resolved_at >= at)
+    return session.scalar(select(Order.id).where(ended, Order.acc_fill_sz_contracts > 0).limit(1)) is not None
 
 
 def _plan(cycle: DecisionCycle, decision: Decision, live: MarketSnapshot, market_now: datetime) -> PositionPlan:

@@ -4,19 +4,25 @@ from datetime import timedelta
 from decimal import Decimal
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import select
 
 from execution import jobs
 from execution.snapshots import PERIOD_SECONDS, period_slot, take_due_snapshots
 from models import JobRun, PerformanceSnapshot, Reflection, Trade
 from pipeline import learning
+from trading.clock import slot_close
 
 BTC = "BTC-USDT-SWAP"
 
 
-def close_trades(desk, count, net="5", hours_ago=0.0):
+def period_end(desk):
+    """End of the last six hours of market time."""
+    return slot_close(desk.bot.ctx.clock.market_now(), 6 * 3600)
+
+
+def close_trades(desk, count, net="5", hours_ago=1.0):
     """Closed trades, as the journal leaves them; their ids."""
-    now = desk.bot.ctx.clock.market_now() - timedelta(hours=hours_ago)
+    now = period_end(desk) - timedelta(hours=hours_ago)
     with desk.bot.sessions.begin() as session:
         trades = [
             Trade(
@@ -106,8 +112,15 @@ def test_twenty_closed_trades_are_a_window_of_their_own(desk):
     assert found.outcome == "no_change"
 
 
-def test_old_trades_alone_start_no_new_window_of_hours(desk):
-    close_trades(desk, 2, hours_ago=30)
+@pytest.mark.parametrize("hours_ago", [30, -1])
+def test_six_hours_without_a_close_are_no_window(desk, hours_ago):
+    """Trades of long ago, or of the six hours that have not ended yet."""
+    close_trades(desk, 2, hours_ago=hours_ago)
     assert learning.reflect_if_due(desk.bot.ctx) is False
-    with desk.bot.sessions() as session:
-        assert session.scalar(select(func.count()).select_from(Reflection)) == 0
+    assert windows(desk) == []
+
+
+def test_twenty_old_trades_do_not_make_every_six_hours_a_window(desk):
+    close_trades(desk, 25, hours_ago=30)
+    learning.reflect_if_due(desk.bot.ctx)
+    assert windows(desk) == ["deep:trades:20"]

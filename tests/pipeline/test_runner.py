@@ -3,6 +3,7 @@
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
+from time import sleep
 
 import pytest
 
@@ -15,7 +16,7 @@ from pipeline.stage import LEASE_S, StaleClaim
 from trading.clock import wall_now
 from trading.decision import Action
 
-BTC = "BTC-USDT-SWAP"
+BTC, ETH = "BTC-USDT-SWAP", "ETH-USDT-SWAP"
 
 
 def test_a_cycle_runs_from_collect_to_its_end_in_one_call_with_the_rules_analyst(desk):
@@ -190,3 +191,22 @@ def test_two_gates_at_once_cannot_both_take_the_room_for_one_entry(desk, in_thre
     assert held.outcome == "rejected"
     with desk.bot.sessions() as session:
         assert session.query(Order).count() == 1
+
+
+def test_an_entry_filled_while_the_account_was_read_is_seen_before_the_next_is_approved(desk):
+    """Its intent is no longer open and the reading does not show its position: the gate must look again."""
+    cycle_id = desk.decided(Action.OPEN_LONG, ETH)
+    desk.bot.fault("reply_delayed", "/api/v5/account/positions", seconds=1.5)
+    with ThreadPoolExecutor(1) as pool:
+        judging = pool.submit(desk.advance, cycle_id)
+        while desk.row(cycle_id).claim_token is None:
+            pass
+        sleep(0.3)  # by then its request waits in the exchange
+        desk.bot.enter(BTC)
+        assert judging.result(10) == "gate"
+    row = desk.row(cycle_id)
+    assert row.reason == "another entry was filled while the account was read"
+    desk.market.speaks()
+    desk.change(cycle_id, not_before=None)
+    assert desk.advance(cycle_id) in ("execute", "done")
+    assert [p["inst_id"] for p in desk.verdict(cycle_id).given["account"]["positions"]] == [BTC]
