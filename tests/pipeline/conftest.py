@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import redis
-from sqlalchemy import select, update
+from sqlalchemy import Engine, select, update
 
 from brain.rules_analyst import RulesAnalyst
 from exchange.client import OkxExchange
@@ -27,10 +27,12 @@ from pipeline import runner
 from pipeline.account_view import account_snapshot, history, read_account
 from pipeline.context import PipelineContext
 from pipeline.market_view import BARS, full_snapshot
+from runtime.postgres import EmbeddedPostgres
 from runtime.redis_server import EmbeddedRedis
 from settings import AnySettings, load_settings
 from tests.execution.conftest import Bot, clear
-from trading.clock import slot_close, wall_now
+from tests.pipeline.room_database import empty, room_database
+from trading.clock import Clock, slot_close, wall_now
 from trading.decision import Action, Decision
 from trading.gate.limits import limits_from
 
@@ -44,6 +46,8 @@ class Market:
 
     writer: MarketWriter
     redis: redis.Redis
+    okx: OkxExchange
+    clock: Clock
     spoken: list[tuple[str, Any]]
     known: dict[str, Any]
 
@@ -177,18 +181,25 @@ def market(
             "taker_fee_rates": {inst_id: okx.fee_rate(inst_id).taker for inst_id in settings.instruments},
             "leverages": {inst_id: Decimal(settings.leverage) for inst_id in settings.instruments},
         }
-        yield Market(writer, client, spoken, known)
+        yield Market(writer, client, okx, build_clock(settings), spoken, known)
         okx.close()
         client.close()
 
 
+@pytest.fixture(scope="session")
+def engine(postgres_server: EmbeddedPostgres, migrated_template: str) -> Iterator[Engine]:
+    """The room's database; each test finds it empty."""
+    with room_database(postgres_server, migrated_template) as url:
+        made = build_engine(url, "tests")
+        yield made
+        made.dispose()
+
+
 @pytest.fixture
-def desk(
-    exchange_server: ExchangeProcess, settings: AnySettings, market: Market, database_url: str
-) -> Iterator[Desk]:
-    engine = build_engine(database_url, "tests")
+def desk(exchange_server: ExchangeProcess, settings: AnySettings, market: Market, engine: Engine) -> Iterator[Desk]:
+    empty(engine)
     sessions = build_sessions(engine)
-    exchange, clock = OkxExchange.from_settings(settings), build_clock(settings)
+    exchange, clock = market.okx, market.clock
     binding = bind_and_verify(settings, sessions, exchange, clock)
     sent: list[tuple[str, str, list[Any]]] = []
     execution = ExecutionContext(
@@ -211,8 +222,6 @@ def desk(
     sent.clear()
     yield made
     clear(exchange)
-    exchange.close()
-    engine.dispose()
 
 
 @pytest.fixture

@@ -12,7 +12,6 @@ from pathlib import Path
 from time import monotonic, sleep
 from typing import Any
 
-import psycopg2
 import pytest
 import redis
 from celery import Celery
@@ -39,6 +38,7 @@ from runtime.postgres import EmbeddedPostgres
 from runtime.redis_server import RedisServer
 from settings import load_settings
 from tests.execution.conftest import Bot, clear
+from tests.pipeline.room_database import room_database
 from tests.tasks.local_process import LocalProcess
 
 BTC, ETH = "BTC-USDT-SWAP", "ETH-USDT-SWAP"
@@ -104,28 +104,23 @@ def environment(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[dict[str, str]]:
     """What the workers are started with: a database of this module, a paper exchange in lockstep."""
-    name = f"tasks_{uuid.uuid4().hex[:12]}"
-    connection = psycopg2.connect(postgres_server.cluster.dsn("postgres"))
-    connection.autocommit = True
-    connection.cursor().execute(f'CREATE DATABASE "{name}" TEMPLATE "{migrated_template}"')
     exchange = launch(tmp_path_factory.mktemp("exchange"), ["--speed", "lockstep", "--admin", "--warmup-bars", "400"])
-    yield {
-        "PAPER_SPEED": "lockstep",
-        "PAPER_ACCOUNT_FILE": str(exchange.data / "account.json"),
-        "OKX_REST_URL": exchange.rest_url,
-        "INSTRUMENTS": f"{BTC},{ETH}",
-        "ANALYST": "rules",
-        "NAKED_GRACE_S": "0.3",
-        "MAX_ENTRIES_PER_HOUR": "100",
-        "DATABASE_URL": postgres_server.cluster.url(name),
-        "REDIS_URL": valkey.url(0),
-        "CELERY_BROKER_URL": valkey.url(1),
-        "OKXBOT_HOME": str(tmp_path_factory.mktemp("home")),
-        "LOG_FORMAT": "json",
-    }
+    with room_database(postgres_server, migrated_template) as database:
+        yield {
+            "PAPER_SPEED": "lockstep",
+            "PAPER_ACCOUNT_FILE": str(exchange.data / "account.json"),
+            "OKX_REST_URL": exchange.rest_url,
+            "INSTRUMENTS": f"{BTC},{ETH}",
+            "ANALYST": "rules",
+            "NAKED_GRACE_S": "0.3",
+            "MAX_ENTRIES_PER_HOUR": "100",
+            "DATABASE_URL": database,
+            "REDIS_URL": valkey.url(0),
+            "CELERY_BROKER_URL": valkey.url(1),
+            "OKXBOT_HOME": str(tmp_path_factory.mktemp("home")),
+            "LOG_FORMAT": "json",
+        }
     exchange.stop()
-    connection.cursor().execute(f'DROP DATABASE "{name}" WITH (FORCE)')
-    connection.close()
 
 
 @pytest.fixture(scope="module")
@@ -187,6 +182,8 @@ def celery_worker_cluster(
     cluster = CeleryWorkerCluster(*(CeleryTestWorker(process, app=None) for process in started))
     assert cluster.ready()
     yield cluster
+    for process in started:
+        process.kill("SIGTERM")
     for process in started:
         process.teardown()
 

@@ -49,7 +49,7 @@ def flat(bot):
 def test_the_workers_answer(celery_setup):
     assert celery_setup.ready(control=True)
     assert celery_setup.backend_cluster is None
-    answers = celery_setup.app.control.ping(timeout=3)
+    answers = celery_setup.app.control.broadcast("ping", reply=True, timeout=10, limit=3)
     assert {name for answer in answers for name in answer} == {
         "orchestrator@okxbot", "trade@okxbot", "protect@okxbot",
     }  # fmt: skip
