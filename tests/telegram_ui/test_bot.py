@@ -133,11 +133,12 @@ def test_a_stale_halt_is_not_acted_on_and_says_so(talk, bot):  # noqa: F811
     assert not bot.state().halted
 
 
-def test_an_edited_message_is_not_acted_on(talk, bot):  # noqa: F811
+def test_an_edited_message_is_not_acted_on(talk, bot, caplog):  # noqa: F811
     talk.hear(OWNER, "/halt on second thoughts", edited=True)
     talk.hear(OWNER, "/help")
     assert "/status" in answer(talk)
     assert not bot.state().halted
+    assert [r for r in caplog.records if r.name.startswith("telegram") and r.levelname == "ERROR"] == []
 
 
 @pytest.mark.parametrize("listed", [()], ids=["nobody listed"])
