@@ -25,7 +25,11 @@ class Trade(Base):
         CheckConstraint(one_of("side", ("long", "short")), name="side"),
         CheckConstraint(f"exit_reason IS NULL OR {one_of('exit_reason', EXIT_REASONS)}", name="exit_reason"),
         Index(
-            "uq_trades_one_open", "account_id", "inst_id", unique=True, postgresql_where=text("closed_market_at IS NULL")
+            "uq_trades_one_open",
+            "account_id",
+            "inst_id",
+            unique=True,
+            postgresql_where=text("closed_market_at IS NULL"),
         ),
         Index("ix_trades_closed", "account_id", "closed_market_at"),
     )

@@ -8,8 +8,10 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
-from sqlalchemy import or_, select, update
+from sqlalchemy import cast, or_, select, text, update
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Session
+from sqlalchemy.orm.attributes import set_committed_value
 
 from models import DecisionCycle
 from pipeline.stage import LEASE_S, StaleClaim
@@ -36,14 +38,40 @@ def claim(session: Session, cycle_id: int, stages: tuple[str, ...], now: datetim
     return cycle
 
 
-def settle(session: Session, cycle_id: int, token: UUID, values: dict[str, Any]) -> DecisionCycle:
-    """Write a stage's result while its claim is still current. Raises StaleClaim otherwise."""
+def hold(session: Session, cycle_id: int, token: UUID) -> DecisionCycle:
+    """Lock the cycle for a result decided inside this transaction. Raises StaleClaim if the claim is not ours."""
     row = session.execute(
-        update(DecisionCycle)
+        select(DecisionCycle)
         .where(DecisionCycle.id == cycle_id, DecisionCycle.claim_token == token)
-        .values(**values)
-        .returning(DecisionCycle)
+        .with_for_update()
     ).scalar_one_or_none()
     if row is None:
         raise StaleClaim(f"cycle {cycle_id}")
     return row
+
+
+def settle(session: Session, cycle: DecisionCycle, token: UUID, values: dict[str, Any], entry: dict[str, Any]) -> None:
+    """Write a stage's result and its log entry while its claim is still current. Raises StaleClaim otherwise.
+
+    One statement; `cycle`, which may belong to no session, is brought up to date with what was written.
+    """
+    written = session.scalar(
+        update(DecisionCycle)
+        .where(DecisionCycle.id == cycle.id, DecisionCycle.claim_token == token)
+        .values(**values, stage_log=DecisionCycle.stage_log.op("||")(cast([entry], JSONB)))
+        .returning(DecisionCycle.id)
+        .execution_options(synchronize_session=False)
+    )
+    if written is None:
+        raise StaleClaim(f"cycle {cycle.id}")
+    for name, value in values.items():
+        set_committed_value(cycle, name, value)
+
+
+def lightly(session: Session) -> None:
+    """Commit this transaction without waiting for the disk.
+
+    For the bookkeeping of stages only: were PostgreSQL itself to crash, a stage would be run again. Whatever commits
+    an order intent waits for the disk, and takes everything before it along.
+    """
+    session.execute(text("SET LOCAL synchronous_commit = off"))

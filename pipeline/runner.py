@@ -10,7 +10,6 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
-from sqlalchemy.orm.attributes import flag_modified
 
 from execution import outbox
 from models import DecisionCycle
@@ -36,28 +35,34 @@ def advance(ctx: PipelineContext, cycle_id: int, queue: str) -> str:
 
     A second delivery, a claim held elsewhere and a cycle already past this queue all return `not_ours`.
     """
-    analyst = ctx.analyst.name
     with ctx.execution.sessions.begin() as session:
-        cycle = claims.claim(session, cycle_id, stages_of(queue, analyst), ctx.execution.clock.wall_now())
-    if cycle is None:
-        return "not_ours"
-    while True:
+        claims.lightly(session)
+        cycle = claims.claim(session, cycle_id, stages_of(queue, ctx.analyst.name), ctx.execution.clock.wall_now())
+    return "not_ours" if cycle is None else drive(ctx, cycle, queue)
+
+
+def drive(ctx: PipelineContext, cycle: DecisionCycle, queue: str) -> str:
+    """Run a cycle whose claim is ours, stage by stage, as far as `queue` goes; returns where it stands."""
+    while cycle.claim_token is not None:
         with structlog.contextvars.bound_contextvars(cycle_id=cycle.id, inst_id=cycle.inst_id):
             answer, started = _run(ctx, cycle)
             try:
-                try:
-                    cycle = _commit(ctx, cycle, answer, started, queue)
-                except StaleClaim:
-                    raise
-                except Exception as error:
-                    logger.exception("stage_result_not_stored", stage=cycle.stage)
-                    failed = _failed(cycle, f"{type(error).__name__} in stage {cycle.stage}")
-                    cycle = _commit(ctx, cycle, failed, started, queue)
+                _store(ctx, cycle, answer, started, queue)
             except StaleClaim:
                 logger.warning("claim_lost", stage=cycle.stage)
                 return "not_ours"
-        if cycle.claim_token is None:
-            return cycle.stage
+    return cycle.stage
+
+
+def _store(ctx: PipelineContext, cycle: DecisionCycle, answer: Next, started: datetime, queue: str) -> None:
+    """Commit the answer; an answer that cannot be stored ends the stage as a failure."""
+    try:
+        _commit(ctx, cycle, answer, started, queue)
+    except StaleClaim:
+        raise
+    except Exception as error:
+        logger.exception("stage_result_not_stored", stage=cycle.stage)
+        _commit(ctx, cycle, _failed(cycle, f"{type(error).__name__} in stage {cycle.stage}"), started, queue)
 
 
 def _run(ctx: PipelineContext, cycle: DecisionCycle) -> tuple[Next, datetime]:
@@ -88,43 +93,46 @@ def _failed(cycle: DecisionCycle, failure: str) -> Next:
     return Next(cycle.stage, delay_s=2, reason=failure)
 
 
-def _commit(
-    ctx: PipelineContext, cycle: DecisionCycle, answer: Next, started: datetime, queue: str
-) -> DecisionCycle:
+def _commit(ctx: PipelineContext, cycle: DecisionCycle, answer: Next, started: datetime, queue: str) -> None:
     """Store the answer under the claim; keep the claim for a next stage on the same queue, else hand over."""
     now = ctx.execution.clock.wall_now()
-    assert cycle.claim_token is not None
+    stage, token = cycle.stage, cycle.claim_token
+    assert token is not None
     with ctx.execution.sessions.begin() as session:
-        stage, token = cycle.stage, cycle.claim_token
-        row = claims.settle(session, cycle.id, token, {"lease_until": now + timedelta(seconds=10)})
-        if answer.write is not None:
+        if answer.write is None:
+            claims.lightly(session)
+        else:
+            row = claims.hold(session, cycle.id, token)
             answer = replace(answer.write(session, row) or answer, write=None)
-        same_stage = answer.stage == stage
-        goes_on = not same_stage and answer.delay_s == 0 and answer.stage != "done"
-        next_queue = queue_of(answer.stage, ctx.analyst.name) if answer.stage != "done" else ""
-        keep = goes_on and next_queue == queue
-        values: dict[str, Any] = dict(answer.values)
-        values["stage"] = answer.stage
-        values["outcome"] = answer.outcome
-        if answer.reason is not None:
-            values["reason"] = answer.reason
-        values["attempt"] = row.attempt if same_stage else (1 if keep else 0)
-        values["lease_until"] = now + timedelta(seconds=LEASE_S[answer.stage]) if keep else None
-        values["claim_token"] = token if keep else None
-        values["not_before"] = now + timedelta(seconds=answer.delay_s) if answer.delay_s else None
-        if answer.stage == "done":
-            values["finished_at"] = now
-        for name, value in values.items():
-            setattr(row, name, value)
-        row.stage_log = [
-            *row.stage_log,
-            {"stage": stage, "started": started.isoformat(), "ended": now.isoformat(), "next": answer.stage,
-             **({"reason": answer.reason} if answer.reason else {})},
-        ]  # fmt: skip
-        flag_modified(row, "stage_log")
-        if not keep and answer.stage not in ("done", "execute"):
+            session.flush()
+        values, next_queue = _next_values(ctx, cycle, answer, now, queue)
+        entry = {"stage": stage, "started": started.isoformat(), "ended": now.isoformat(), "next": answer.stage}
+        if answer.reason:
+            entry["reason"] = answer.reason
+        claims.settle(session, cycle, token, values, entry)
+        if cycle.claim_token is None and answer.stage not in ("done", "execute"):
             # `execute` is left by the trade worker, not by a message of ours.
-            outbox.post(session, QUEUE_TASKS[next_queue], next_queue, [row.id], not_before=row.not_before)
+            outbox.post(session, QUEUE_TASKS[next_queue], next_queue, [cycle.id], not_before=cycle.not_before)
             outbox.relay_after_commit(ctx.execution, session)
     logger.info("state_transition", stage=stage, next=answer.stage, outcome=answer.outcome, reason=answer.reason)
-    return row
+
+
+def _next_values(
+    ctx: PipelineContext, cycle: DecisionCycle, answer: Next, now: datetime, queue: str
+) -> tuple[dict[str, Any], str]:
+    """The columns to write, and the queue of the next stage."""
+    same_stage = answer.stage == cycle.stage
+    next_queue = queue_of(answer.stage, ctx.analyst.name) if answer.stage != "done" else ""
+    keep = not same_stage and answer.delay_s == 0 and next_queue == queue
+    values: dict[str, Any] = dict(answer.values)
+    values["stage"] = answer.stage
+    values["outcome"] = answer.outcome
+    if answer.reason is not None:
+        values["reason"] = answer.reason
+    values["attempt"] = cycle.attempt if same_stage else (1 if keep else 0)
+    values["lease_until"] = now + timedelta(seconds=LEASE_S[answer.stage]) if keep else None
+    values["claim_token"] = cycle.claim_token if keep else None
+    values["not_before"] = now + timedelta(seconds=answer.delay_s) if answer.delay_s else None
+    if answer.stage == "done":
+        values["finished_at"] = now
+    return values, next_queue

@@ -19,9 +19,9 @@ preload("collect", "analyze", "gate", "journal")
 def open_cycle(inst_id: str, slot: str, opened_by: str = "feed") -> None:
     """Open the cycle of a slot the moment its candle has closed, and run it as far as this queue goes."""
     ctx = pipeline_context()
-    cycle_id = opening.open_cycle(ctx, inst_id, datetime.fromisoformat(slot), opened_by)
-    if cycle_id is not None:
-        runner.advance(ctx, cycle_id, "cycle")
+    cycle = opening.open_cycle(ctx, inst_id, datetime.fromisoformat(slot), opened_by)
+    if cycle is not None:
+        runner.drive(ctx, cycle, "cycle")
 
 
 @app.task(name="cycle.run", base=RepeatableTask)
@@ -34,8 +34,8 @@ def run(cycle_id: int) -> None:
 def due() -> None:
     """Beat's watchdog: open slots the feed did not open."""
     ctx = pipeline_context()
-    for cycle_id in opening.open_due(ctx):
-        runner.advance(ctx, cycle_id, "cycle")
+    for cycle in opening.open_due(ctx):
+        runner.drive(ctx, cycle, "cycle")
 
 
 @app.task(name="cycle.sweep", base=RepeatableTask)

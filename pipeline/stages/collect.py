@@ -4,12 +4,13 @@ Market data not there yet: try again shortly. Account state unknown: HOLD. A pos
 is true on a closed candle is closed here, in code, without asking anyone.
 """
 
+from typing import Any
+
 from exchange.errors import ReadFailed
 from models import DecisionCycle
 from pipeline.account_view import account_snapshot, history, read_account
 from pipeline.context import PipelineContext
 from pipeline.market_view import MarketUnavailable, full_snapshot
-from pipeline.playbook_view import active_playbook
 from pipeline.stage import Next, Retryable
 from trading.clock import ClockUnavailable
 from trading.decision import Action, Decision
@@ -33,14 +34,12 @@ def collect(ctx: PipelineContext, cycle: DecisionCycle) -> Next:
     with ctx.execution.sessions() as session:
         account = account_snapshot(ctx, session, reading)
         past = history(ctx, session, market_now)
-        version, _ = active_playbook(session, ctx.execution.account_id)
-    values = {
+    values: dict[str, Any] = {
         "snapshot": {
             "market": market.model_dump(mode="json"),
             "account": account.model_dump(mode="json"),
             "history": past.model_dump(mode="json"),
         },
-        "playbook_version": version,
     }
     position = account.position(cycle.inst_id)
     invalidated = _invalidated(position, market)

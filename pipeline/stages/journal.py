@@ -31,6 +31,8 @@ NOT_DONE = {
 def journal(ctx: PipelineContext, cycle: DecisionCycle) -> Next:
     """End the cycle: outcome and reason from its verdict and order."""
     action = (cycle.decision or {}).get("action")
+    if action == Action.HOLD and cycle.screening is None:
+        return Next("done", outcome="hold", reason=cycle.reason)  # no order, and no screener to tell
     with ctx.execution.sessions.begin() as session:
         order = session.scalars(
             select(Order).where(Order.cycle_id == cycle.id, Order.leg != Leg.STOP).order_by(Order.id.desc()).limit(1)

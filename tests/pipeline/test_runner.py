@@ -77,7 +77,7 @@ def test_a_running_lease_keeps_everybody_else_out(desk):
         after_lease = wall_now() + timedelta(seconds=LEASE_S["collect"] + 1)
         theirs = claims.claim(session, cycle_id, ("collect",), after_lease)
     with pytest.raises(StaleClaim), desk.bot.sessions.begin() as session:
-        claims.settle(session, cycle_id, mine.claim_token, {"stage": "analyze"})
+        claims.settle(session, mine, mine.claim_token, {"stage": "analyze"}, {"stage": "collect"})
     assert desk.row(cycle_id).claim_token == theirs.claim_token
     assert desk.row(cycle_id).stage == "collect"
 
