@@ -10,7 +10,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import func, select, update
+from sqlalchemy import Select, func, select, update
 from sqlalchemy.orm import Session
 
 from models import LlmCall
@@ -54,14 +54,17 @@ class Settlement:
     cache_write_tokens: int | None = None
 
 
+def spent_since(account_id: Any, midnight: Any) -> Select[Decimal]:
+    """Statement: USD spent or reserved since `midnight`, wall time."""
+    return select(func.coalesce(func.sum(func.coalesce(LlmCall.cost_usd, LlmCall.reserved_usd)), 0)).where(
+        LlmCall.account_id == account_id, LlmCall.created_at >= midnight
+    )
+
+
 def spent_today(session: Session, account_id: int, wall_now: datetime) -> Decimal:
     """USD spent or reserved since 00:00 UTC of wall time."""
     midnight = wall_now.replace(hour=0, minute=0, second=0, microsecond=0)
-    return session.scalar(
-        select(func.coalesce(func.sum(func.coalesce(LlmCall.cost_usd, LlmCall.reserved_usd)), 0)).where(
-            LlmCall.account_id == account_id, LlmCall.created_at >= midnight
-        )
-    ) or Decimal(0)
+    return session.scalar(spent_since(account_id, midnight)) or Decimal(0)
 
 
 class Ledger:
