@@ -65,9 +65,7 @@ class Settings(BaseSettings):
     redis_url: SecretStr | None = Field(None, description="Redis database 0: control and market data.")
     celery_broker_url: SecretStr | None = Field(None, description="Redis database 1: Celery's broker.")
     okx_rest_url: str = Field("https://www.okx.com", description="Base URL of the OKX v5 REST interface.")
-    okx_ws_url: str = Field(
-        "wss://ws.okx.com:8443", description="Base URL of OKX's WebSockets; /ws/v5/… is appended."
-    )
+    okx_ws_url: str = Field("wss://ws.okx.com:8443", description="Base URL of OKX's WebSockets; /ws/v5/… is appended.")
     db_pool_size: int | None = Field(None, ge=1, description="Connections kept per process; default by service.")
     db_max_overflow: int | None = Field(None, ge=0, description="Connections above the pool; default by service.")
     postgres_port: int | None = Field(None, ge=1, le=65535, description="Port of the embedded PostgreSQL.")
@@ -168,7 +166,9 @@ class Settings(BaseSettings):
     def _swaps_only(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         wrong = [inst for inst in value if not inst.endswith("-USDT-SWAP")]
         if wrong or not value:
-            raise ValueError(f"must name USDT-margined swaps such as BTC-USDT-SWAP, not {', '.join(wrong) or 'nothing'}")
+            raise ValueError(
+                f"must name USDT-margined swaps such as BTC-USDT-SWAP, not {', '.join(wrong) or 'nothing'}"
+            )
         if len(set(value)) != len(value):
             raise ValueError("names an instrument twice")
         return value
@@ -221,9 +221,7 @@ class PaperSettings(Settings):
     paper_speed: float | Literal["lockstep"] = Field(
         60, description="Market seconds per wall second, or lockstep: the next bar waits for every cycle of this one."
     )
-    paper_market: str = Field(
-        "synthetic", description="synthetic, or candle files (comma-separated CSV, .gz allowed)."
-    )
+    paper_market: str = Field("synthetic", description="synthetic, or candle files (comma-separated CSV, .gz allowed).")
     paper_seed: int = Field(1, ge=0, description="Seed of the synthetic market and of the path inside a candle.")
     paper_equity: Annotated[Decimal, Field(gt=0)] = Field(Decimal(10000), description="Starting balance, USDT.")
     paper_account_file: Path | None = Field(None, description="Key file of the paper account; default: in the home.")
@@ -277,9 +275,7 @@ def _instrument_of(market_file: str) -> str:
     name, sign, file = market_file.rpartition("=")
     found = re.search(r"[A-Z0-9]+-USDT-SWAP", name if sign else Path(file).name)
     if found is None:
-        raise ValueError(
-            f"PAPER_MARKET: {Path(file).name} does not name its instrument; write BTC-USDT-SWAP={file}"
-        )
+        raise ValueError(f"PAPER_MARKET: {Path(file).name} does not name its instrument; write BTC-USDT-SWAP={file}")
     return found.group()
 
 

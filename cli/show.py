@@ -34,7 +34,19 @@ def trades(json_: Json = False, limit: Many = 20) -> None:
         print(json.dumps([_numbers(row) for row in found], indent=2))
         return
     table = Table(box=None, header_style="dim")
-    for name in ("id", "instrument", "side", "opened", "closed", "entry", "exit", "net P&L", "R", "exit by", "strategy"):
+    for name in (
+        "id",
+        "instrument",
+        "side",
+        "opened",
+        "closed",
+        "entry",
+        "exit",
+        "net P&L",
+        "R",
+        "exit by",
+        "strategy",
+    ):
         table.add_column(name, justify="right" if name in ("id", "entry", "exit", "net P&L", "R") else "left")
     for t in found:
         table.add_row(
@@ -83,7 +95,8 @@ def show(cycle_id: Annotated[int, typer.Argument(metavar="ID")]) -> None:
             "screener": [_plain(r) for r in session.scalars(_of(ScreenerLog, cycle_id))],
             "model_calls": [_plain(r) for r in session.scalars(_of(LlmCall, cycle_id))],
             "verdicts": [
-                {k: v for k, v in _plain(r).items() if k != "given"} for r in session.scalars(_of(RiskVerdict, cycle_id))
+                {k: v for k, v in _plain(r).items() if k != "given"}
+                for r in session.scalars(_of(RiskVerdict, cycle_id))
             ],
             "orders": [
                 _plain(order)

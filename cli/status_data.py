@@ -123,9 +123,7 @@ def cycle_line(row: DecisionCycle) -> dict[str, Any]:
 
 def _counts(session: Session, account_id: int) -> dict[str, Any]:
     orders = dict(
-        session.execute(
-            select(Order.state, func.count()).where(Order.account_id == account_id).group_by(Order.state)
-        )
+        session.execute(select(Order.state, func.count()).where(Order.account_id == account_id).group_by(Order.state))
         .tuples()
         .all()
     )

@@ -60,8 +60,9 @@ class MarketFeed:
         self._failure_logged = 0.0
         self._missed_writes = False
         self._ready = threading.Event()
+        # By bar: where pushes come in the order of subscription, no instrument's decision waits for another's 4H.
         candles: list[Arg] = [
-            {"channel": f"candle{bar}", "instId": inst_id} for inst_id in inst_ids for bar in self._bars
+            {"channel": f"candle{bar}", "instId": inst_id} for bar in self._bars for inst_id in inst_ids
         ]
         quotes: list[Arg] = [
             {"channel": channel, "instId": inst_id} for inst_id in inst_ids for channel in PUBLIC_CHANNELS

@@ -8,9 +8,7 @@ from models import Base
 config = context.config
 
 
-def include_object(
-    _object: object, name: str | None, type_: str, _reflected: bool, _compare_to: object
-) -> bool:
+def include_object(_object: object, name: str | None, type_: str, _reflected: bool, _compare_to: object) -> bool:
     """Everything in the schema is ours."""
     return not (type_ == "table" and name == "alembic_version")
 

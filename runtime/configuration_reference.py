@@ -44,12 +44,20 @@ def configuration_markdown() -> str:
 
 def env_example() -> str:
     """Every key, commented out, with its default."""
-    lines = [f"# {HEADER}", "# Copy to .env and uncomment what you change. Nothing here is needed for paper trading.", ""]
+    lines = [
+        f"# {HEADER}",
+        "# Copy to .env and uncomment what you change. Nothing here is needed for paper trading.",
+        "",
+    ]
     for title, cls, beyond in GROUPS:
         lines += [f"# ---- {title}", ""]
         for name, field in fields_of(cls, beyond).items():
             default = _default(field).strip("`")
-            lines += [f"# {field.description}", f"# {name.upper()}={'' if default in ('–', 'required') else default}", ""]
+            lines += [
+                f"# {field.description}",
+                f"# {name.upper()}={'' if default in ('–', 'required') else default}",
+                "",
+            ]
     return "\n".join(lines)
 
 

@@ -64,9 +64,7 @@ def upgrade() -> None:
         sa.Column("sent_at", sa.DateTime(timezone=True), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_outbox")),
     )
-    op.create_index(
-        "ix_outbox_unsent", "outbox", ["id"], unique=False, postgresql_where=sa.text("sent_at IS NULL")
-    )
+    op.create_index("ix_outbox_unsent", "outbox", ["id"], unique=False, postgresql_where=sa.text("sent_at IS NULL"))
     op.create_table(
         "alerts",
         sa.Column("id", sa.BigInteger(), sa.Identity(always=True), nullable=False),
@@ -120,9 +118,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_algo_orders")),
         sa.UniqueConstraint("account_id", "algo_id", name=op.f("uq_algo_orders_account_id_algo_id")),
     )
-    op.create_index(
-        "ix_algo_orders_inst_state", "algo_orders", ["account_id", "inst_id", "state"], unique=False
-    )
+    op.create_index("ix_algo_orders_inst_state", "algo_orders", ["account_id", "inst_id", "state"], unique=False)
     op.create_table(
         "audit_log",
         sa.Column("id", sa.BigInteger(), sa.Identity(always=True), nullable=False),
@@ -191,9 +187,7 @@ def upgrade() -> None:
             "halt_kind IS NULL OR halt_kind IN ('manual', 'daily_loss', 'drawdown', 'invariant', 'unknown_state', 'system_alert', 'flatten')",
             name=op.f("ck_bot_state_halt_kind"),
         ),
-        sa.CheckConstraint(
-            "state IN ('starting', 'running', 'draining', 'stopped')", name=op.f("ck_bot_state_state")
-        ),
+        sa.CheckConstraint("state IN ('starting', 'running', 'draining', 'stopped')", name=op.f("ck_bot_state_state")),
         sa.CheckConstraint("halted = (halt_kind IS NOT NULL)", name=op.f("ck_bot_state_halted_has_kind")),
         sa.ForeignKeyConstraint(["account_id"], ["accounts.id"], name=op.f("fk_bot_state_account_id")),
         sa.PrimaryKeyConstraint("account_id", name=op.f("pk_bot_state")),
@@ -241,9 +235,7 @@ def upgrade() -> None:
         ),
         sa.ForeignKeyConstraint(["account_id"], ["accounts.id"], name=op.f("fk_decision_cycles_account_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_decision_cycles")),
-        sa.UniqueConstraint(
-            "account_id", "inst_id", "slot", name=op.f("uq_decision_cycles_account_id_inst_id_slot")
-        ),
+        sa.UniqueConstraint("account_id", "inst_id", "slot", name=op.f("uq_decision_cycles_account_id_inst_id_slot")),
     )
     op.create_index(
         "ix_decision_cycles_open",
@@ -308,12 +300,8 @@ def upgrade() -> None:
         sa.Column("profit_factor", sa.Numeric(), nullable=True),
         sa.Column("llm_cost_usd", sa.Numeric(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
-        sa.CheckConstraint(
-            "period IN ('hourly', 'daily', 'weekly')", name=op.f("ck_performance_snapshots_period")
-        ),
-        sa.ForeignKeyConstraint(
-            ["account_id"], ["accounts.id"], name=op.f("fk_performance_snapshots_account_id")
-        ),
+        sa.CheckConstraint("period IN ('hourly', 'daily', 'weekly')", name=op.f("ck_performance_snapshots_period")),
+        sa.ForeignKeyConstraint(["account_id"], ["accounts.id"], name=op.f("fk_performance_snapshots_account_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_performance_snapshots")),
         sa.UniqueConstraint(
             "account_id", "period", "slot", name=op.f("uq_performance_snapshots_account_id_period_slot")
@@ -331,9 +319,7 @@ def upgrade() -> None:
         sa.Column("reason", sa.Text(), nullable=False),
         sa.Column("evidence_trade_ids", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["account_id"], ["accounts.id"], name=op.f("fk_playbook_versions_account_id")
-        ),
+        sa.ForeignKeyConstraint(["account_id"], ["accounts.id"], name=op.f("fk_playbook_versions_account_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_playbook_versions")),
         sa.UniqueConstraint("account_id", "version", name=op.f("uq_playbook_versions_account_id_version")),
     )
@@ -457,12 +443,8 @@ def upgrade() -> None:
         sa.Column("acked_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("resolved_at", sa.DateTime(timezone=True), nullable=True),
         sa.CheckConstraint("kind IN ('order', 'algo', 'close_position')", name=op.f("ck_orders_kind")),
-        sa.CheckConstraint(
-            "leg IN ('entry', 'add', 'reduce', 'close', 'stop', 'flatten')", name=op.f("ck_orders_leg")
-        ),
-        sa.CheckConstraint(
-            "reduce_only OR leg IN ('add', 'entry')", name=op.f("ck_orders_exits_reduce_only")
-        ),
+        sa.CheckConstraint("leg IN ('entry', 'add', 'reduce', 'close', 'stop', 'flatten')", name=op.f("ck_orders_leg")),
+        sa.CheckConstraint("reduce_only OR leg IN ('add', 'entry')", name=op.f("ck_orders_exits_reduce_only")),
         sa.CheckConstraint("side IN ('buy', 'sell')", name=op.f("ck_orders_side")),
         sa.CheckConstraint(
             "state IN ('intended', 'submitting', 'live', 'partially_filled', 'filled', 'canceled', 'rejected', 'expired', 'denied', 'unknown', 'absent')",
@@ -480,9 +462,7 @@ def upgrade() -> None:
         "orders",
         ["account_id", "state"],
         unique=False,
-        postgresql_where=sa.text(
-            "state IN ('intended', 'live', 'partially_filled', 'submitting', 'unknown')"
-        ),
+        postgresql_where=sa.text("state IN ('intended', 'live', 'partially_filled', 'submitting', 'unknown')"),
     )
     op.create_index("ix_orders_recent", "orders", ["account_id", "created_at"], unique=False)
     op.create_index(
@@ -508,9 +488,7 @@ def upgrade() -> None:
         sa.Column("checks", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
         sa.Column("given", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
-        sa.CheckConstraint(
-            "effect IN ('pass', 'cut', 'reject', 'hold')", name=op.f("ck_risk_verdicts_effect")
-        ),
+        sa.CheckConstraint("effect IN ('pass', 'cut', 'reject', 'hold')", name=op.f("ck_risk_verdicts_effect")),
         sa.ForeignKeyConstraint(["cycle_id"], ["decision_cycles.id"], name=op.f("fk_risk_verdicts_cycle_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_risk_verdicts")),
     )
@@ -583,9 +561,7 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["account_id"], ["accounts.id"], name=op.f("fk_fills_account_id")),
         sa.ForeignKeyConstraint(["order_id"], ["orders.id"], name=op.f("fk_fills_order_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_fills")),
-        sa.UniqueConstraint(
-            "account_id", "inst_id", "trade_id", name=op.f("uq_fills_account_id_inst_id_trade_id")
-        ),
+        sa.UniqueConstraint("account_id", "inst_id", "trade_id", name=op.f("uq_fills_account_id_inst_id_trade_id")),
     )
     op.create_index("ix_fills_ord", "fills", ["ord_id"], unique=False)
     op.create_index(op.f("ix_fills_order_id"), "fills", ["order_id"], unique=False)
@@ -640,9 +616,7 @@ def upgrade() -> None:
         sa.Column("sources", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
         sa.Column("llm_call_id", sa.BigInteger(), nullable=True),
         sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["llm_call_id"], ["llm_calls.id"], name=op.f("fk_research_cache_llm_call_id")
-        ),
+        sa.ForeignKeyConstraint(["llm_call_id"], ["llm_calls.id"], name=op.f("fk_research_cache_llm_call_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_research_cache")),
     )
     op.create_index("ix_research_cache_key", "research_cache", ["key", "created_at"], unique=False)
@@ -692,9 +666,7 @@ def downgrade() -> None:
     op.drop_index(op.f("ix_fills_order_id"), table_name="fills")
     op.drop_index("ix_fills_ord", table_name="fills")
     op.drop_table("fills")
-    op.drop_index(
-        "uq_trades_one_open", table_name="trades", postgresql_where=sa.text("closed_market_at IS NULL")
-    )
+    op.drop_index("uq_trades_one_open", table_name="trades", postgresql_where=sa.text("closed_market_at IS NULL"))
     op.drop_index("ix_trades_closed", table_name="trades")
     op.drop_table("trades")
     op.drop_index(op.f("ix_risk_verdicts_cycle_id"), table_name="risk_verdicts")
@@ -710,9 +682,7 @@ def downgrade() -> None:
     op.drop_index(
         "ix_orders_open",
         table_name="orders",
-        postgresql_where=sa.text(
-            "state IN ('intended', 'live', 'partially_filled', 'submitting', 'unknown')"
-        ),
+        postgresql_where=sa.text("state IN ('intended', 'live', 'partially_filled', 'submitting', 'unknown')"),
     )
     op.drop_index(op.f("ix_orders_cycle_id"), table_name="orders")
     op.drop_table("orders")
@@ -721,9 +691,7 @@ def downgrade() -> None:
     op.drop_index("ix_llm_calls_at", table_name="llm_calls")
     op.drop_table("llm_calls")
     op.drop_table("positions")
-    op.drop_index(
-        "uq_playbook_versions_active", table_name="playbook_versions", postgresql_where=sa.text("active")
-    )
+    op.drop_index("uq_playbook_versions_active", table_name="playbook_versions", postgresql_where=sa.text("active"))
     op.drop_table("playbook_versions")
     op.drop_table("performance_snapshots")
     op.drop_table("job_runs")
@@ -734,9 +702,7 @@ def downgrade() -> None:
     )
     op.drop_table("instrument_locks")
     op.drop_index("ix_decision_cycles_recent", table_name="decision_cycles")
-    op.drop_index(
-        "ix_decision_cycles_open", table_name="decision_cycles", postgresql_where=sa.text("stage <> 'done'")
-    )
+    op.drop_index("ix_decision_cycles_open", table_name="decision_cycles", postgresql_where=sa.text("stage <> 'done'"))
     op.drop_table("decision_cycles")
     op.drop_table("bot_state")
     op.drop_index("ix_bills_at", table_name="bills")
@@ -744,9 +710,7 @@ def downgrade() -> None:
     op.drop_table("audit_log")
     op.drop_index("ix_algo_orders_inst_state", table_name="algo_orders")
     op.drop_table("algo_orders")
-    op.drop_index(
-        "ix_alerts_undelivered", table_name="alerts", postgresql_where=sa.text("delivered_at IS NULL")
-    )
+    op.drop_index("ix_alerts_undelivered", table_name="alerts", postgresql_where=sa.text("delivered_at IS NULL"))
     op.drop_table("alerts")
     op.drop_index("ix_outbox_unsent", table_name="outbox", postgresql_where=sa.text("sent_at IS NULL"))
     op.drop_table("outbox")

@@ -57,7 +57,9 @@ class Bot:
             status = self.status()
             if until(status):
                 return status
-            assert time.monotonic() < deadline, f"waited {within_s} s for {what}: {json.dumps(status)[:3000]}\n{self.errors()}"
+            assert time.monotonic() < deadline, (
+                f"waited {within_s} s for {what}: {json.dumps(status)[:3000]}\n{self.errors()}"
+            )
             time.sleep(0.5)
 
     def exports(self) -> dict[str, str]:

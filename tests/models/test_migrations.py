@@ -9,9 +9,32 @@ from runtime.errors import OperatorError
 from runtime.migrate import _config, upgrade_to_head
 
 DESIGN = set(
-    "accounts decision_cycles llm_calls screener_logs research_cache orders order_events algo_orders fills positions "
-    "instrument_locks bills trades risk_verdicts playbook_versions reflections performance_snapshots candles funding "
-    "bot_state alerts audit_log outbox job_runs".split()
+    [
+        "accounts",
+        "decision_cycles",
+        "llm_calls",
+        "screener_logs",
+        "research_cache",
+        "orders",
+        "order_events",
+        "algo_orders",
+        "fills",
+        "positions",
+        "instrument_locks",
+        "bills",
+        "trades",
+        "risk_verdicts",
+        "playbook_versions",
+        "reflections",
+        "performance_snapshots",
+        "candles",
+        "funding",
+        "bot_state",
+        "alerts",
+        "audit_log",
+        "outbox",
+        "job_runs",
+    ]
 )
 
 

@@ -48,7 +48,9 @@ def test_every_problem_is_said_at_once():
 def test_paper_has_no_field_that_could_hold_live_credentials():
     settings = load(**OKX)
     assert isinstance(settings, PaperSettings)
-    assert not any("okx_api" in name or "secret" in name or "passphrase" in name for name in type(settings).model_fields)
+    assert not any(
+        "okx_api" in name or "secret" in name or "passphrase" in name for name in type(settings).model_fields
+    )
 
 
 def test_secrets_do_not_show():

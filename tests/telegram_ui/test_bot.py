@@ -60,9 +60,7 @@ def listed():
 
 @pytest.fixture
 def talk(bot, api, listed):  # noqa: F811
-    changed = bot.settings.model_copy(
-        update={"telegram_bot_token": SecretStr(TOKEN), "telegram_user_ids": listed}
-    )
+    changed = bot.settings.model_copy(update={"telegram_bot_token": SecretStr(TOKEN), "telegram_user_ids": listed})
     ctx = replace(bot.ctx, settings=changed)
     with Talk(build_application(changed, ctx, base_url=api.base_url)):
         yield api
