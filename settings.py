@@ -26,6 +26,8 @@ CHECKOUT = Path(__file__).resolve().parent
 # Environment names we judge for typing errors; other names in the environment belong to other programs.
 OWN_PREFIXES = ("PAPER_", "OKXBOT_", "OPUS_", "HAIKU_", "MAX_", "LLM_", "FRESH_")
 PAPER_ONLY = ("WARMUP_BARS",)
+# Set by the supervisor and by tests for their own use; no settings.
+OF_THE_RUNTIME = ("OKXBOT_READY_FILE", "OKXBOT_SERVICE", "OKXBOT_TEST")
 
 
 class SettingsError(ValueError):
@@ -40,7 +42,12 @@ class Settings(BaseSettings):
 
     @classmethod
     def settings_customise_sources(
-        cls, settings_cls: type[BaseSettings], init_settings: PydanticBaseSettingsSource, **_: Any
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """`load_settings` has merged and judged the sources already; nothing may slip in beside it."""
         return (init_settings,)
@@ -53,7 +60,7 @@ class Settings(BaseSettings):
     )
     infrastructure: Literal["embedded", "external"] = Field(
         "embedded",
-        description="embedded: `okxbot up` starts its own PostgreSQL and Redis; external: DATABASE_URL and REDIS_URL name them.",
+        description="embedded: `okxbot up` starts its own PostgreSQL and Redis; external: DATABASE_URL, REDIS_URL.",
     )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Least severe log line shown.")
     log_format: Literal["auto", "json", "console"] = Field(
@@ -347,9 +354,8 @@ def load_settings(environ: dict[str, str] | None = None, *, dotenv: bool = True)
         if key.startswith("PAPER_") or key in PAPER_ONLY:
             where = f"TRADING_MODE={mode}" if key in everything else "environment"
             problems.append(_unknown(key, known, where))
-        elif key.startswith(OWN_PREFIXES) and key not in everything and not key.startswith("OKXBOT_TEST"):
-            if key not in {"OKXBOT_READY_FILE", "OKXBOT_SERVICE"}:
-                problems.append(_unknown(key, known, "environment"))
+        elif key.startswith(OWN_PREFIXES) and key not in everything and not key.startswith(OF_THE_RUNTIME):
+            problems.append(_unknown(key, known, "environment"))
     values = {name: merged[name.upper()] for name in cls.model_fields if name.upper() in merged}
     try:
         settings = cls.model_validate(values)

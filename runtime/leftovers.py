@@ -29,7 +29,7 @@ def _service_of(process: psutil.Process, home: Home, folders: dict[Path, str]) -
     try:
         environment = process.environ()
         if environment.get("OKXBOT_HOME") == str(home.folder) and environment.get("OKXBOT_SERVICE"):
-            return environment["OKXBOT_SERVICE"]
+            return str(environment["OKXBOT_SERVICE"])
         if process.name() in _SERVERS:
             return folders.get(Path(process.cwd()))
     except (psutil.Error, OSError):

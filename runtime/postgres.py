@@ -153,7 +153,7 @@ class Cluster:
         return command
 
     def wait_until_ready(self, timeout: float = 60, give_up: Callable[[], None] = lambda: None) -> None:
-        """Return once the server accepts our role; `OperatorError` after `timeout` seconds, or what `give_up` raises."""
+        """Return once the server accepts our role; OperatorError after `timeout` seconds, or what `give_up` raises."""
         deadline = time.monotonic() + timeout
         while True:
             try:

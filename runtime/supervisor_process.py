@@ -24,7 +24,7 @@ from trading.clock import wall_now
 ALREADY_HELD = 3
 
 
-class ReportingSupervisor(Supervisor):
+class ReportingSupervisor(Supervisor):  # type: ignore[misc]
     """supervisord that writes down which service died and when it came back."""
 
     def __init__(self, options: ServerOptions, incidents: IncidentLog) -> None:

@@ -16,7 +16,7 @@ from celery.exceptions import Ignore
 logger = structlog.get_logger()
 
 
-class LoggedTask(Task):
+class LoggedTask(Task):  # type: ignore[misc]
     """Binds the task to every log line it causes and reports failures once."""
 
     abstract = True

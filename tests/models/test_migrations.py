@@ -8,34 +8,12 @@ from sqlalchemy import create_engine, text
 from runtime.errors import OperatorError
 from runtime.migrate import _config, upgrade_to_head
 
-DESIGN = set(
-    [
-        "accounts",
-        "decision_cycles",
-        "llm_calls",
-        "screener_logs",
-        "research_cache",
-        "orders",
-        "order_events",
-        "algo_orders",
-        "fills",
-        "positions",
-        "instrument_locks",
-        "bills",
-        "trades",
-        "risk_verdicts",
-        "playbook_versions",
-        "reflections",
-        "performance_snapshots",
-        "candles",
-        "funding",
-        "bot_state",
-        "alerts",
-        "audit_log",
-        "outbox",
-        "job_runs",
-    ]
-)
+DESIGN = {
+    "accounts", "decision_cycles", "llm_calls", "screener_logs", "research_cache", "orders", "order_events",
+    "algo_orders", "fills", "positions", "instrument_locks", "bills", "trades", "risk_verdicts",
+    "playbook_versions", "reflections", "performance_snapshots", "candles", "funding", "bot_state", "alerts",
+    "audit_log", "outbox", "job_runs",
+}  # fmt: skip
 
 
 def test_from_empty_to_head_holds_every_table_and_nothing_is_left_to_migrate(empty_database_url: str):
