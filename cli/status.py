@@ -1,8 +1,10 @@
 """`okxbot status`: once, as text or JSON; and the live view of `okxbot up`."""
 
 import json
+import os
 import sys
 import time
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -13,18 +15,28 @@ from sqlalchemy.exc import SQLAlchemyError
 from cli.connection import Connection, connect
 from cli.status_data import collect_status
 from cli.status_view import plain_lines, render
+from runtime.errors import file_trouble
 from settings import AnySettings
 
 REFRESH_S = 1.0
 PLAIN_EVERY_S = 10.0
+PICTURE_COLUMNS = 132
 app = typer.Typer()
 
 
 @app.command()
-def status(json_: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False) -> None:
+def status(
+    json_: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+    svg: Annotated[Path | None, typer.Option(help="Write the view as a picture into this file.")] = None,
+) -> None:
     """Show what the bot is doing: state, money, positions with their stops, last decisions, services."""
     found = collect_status(connect())
-    if json_:
+    if svg is not None:
+        with file_trouble("write the picture to", svg), open(os.devnull, "w") as nowhere:
+            console = Console(record=True, width=PICTURE_COLUMNS, file=nowhere)
+            console.print(render(found))
+            console.save_svg(str(svg), title="okxbot up")
+    elif json_:
         print(json.dumps(found, indent=2))
     elif sys.stdout.isatty():
         Console().print(render(found))

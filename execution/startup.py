@@ -4,6 +4,7 @@
 entries wait for the first reconciliation. Run as `python -m execution.startup` by the supervisor at every start.
 """
 
+import os
 import sys
 from decimal import Decimal
 
@@ -30,8 +31,18 @@ FUTURES_MODE = "2"
 NET_MODE = "net_mode"
 
 
-def bind_and_verify(settings: AnySettings, sessions: SessionFactory, exchange: OkxExchange, clock: Clock) -> Binding:
-    """Bind the database to (mode, uid), verify account, modes and leverage. Raises Refused or ReadFailed."""
+def bind_and_verify(
+    settings: AnySettings,
+    sessions: SessionFactory,
+    exchange: OkxExchange,
+    clock: Clock,
+    *,
+    by_operator: bool = True,
+) -> Binding:
+    """Bind the database to (mode, uid), verify account, modes and leverage. Raises Refused or ReadFailed.
+
+    `by_operator`: a person started the bot, which may lift automatic halts; a supervisor's restart never does.
+    """
     config = exchange.account_config()
     _verify_account(settings, config)
     binding = _bind(settings, sessions, config.uid)
@@ -48,7 +59,8 @@ def bind_and_verify(settings: AnySettings, sessions: SessionFactory, exchange: O
         send=lambda task, queue, args: False,
     )
     _prepare(ctx)
-    control.clear_automatic_halts_on_restart(ctx)
+    if by_operator:
+        control.clear_automatic_halts_on_restart(ctx)
     logger.info("account_bound", mode=binding.mode, uid=binding.uid, order_prefix=binding.order_prefix)
     return binding
 
@@ -138,7 +150,11 @@ def main() -> int:
             raise Refused("DATABASE_URL is not set")
         engine = build_engine(settings.database_url.get_secret_value(), "startup", pool_size=1, max_overflow=1)
         binding = bind_and_verify(
-            settings, build_sessions(engine), OkxExchange.from_settings(settings), build_clock(settings)
+            settings,
+            build_sessions(engine),
+            OkxExchange.from_settings(settings),
+            build_clock(settings),
+            by_operator=os.environ.get("BOT_STARTED_BY", "operator") == "operator",
         )
     except (Refused, SettingsError, ReadFailed, CredentialsMissing) as refusal:
         sys.stderr.write(f"{str(refusal).splitlines()[0]}\n")

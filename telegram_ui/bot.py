@@ -8,6 +8,7 @@ import asyncio
 
 import structlog
 from sqlalchemy import select
+from sqlalchemy.exc import SQLAlchemyError
 from telegram import Update
 from telegram.ext import Application, ApplicationBuilder, CommandHandler, ContextTypes, filters
 
@@ -98,7 +99,12 @@ def build_application(settings: AnySettings, ctx: ExecutionContext, base_url: st
             return
         reason = " ".join(context.args or []) or "by hand"
         actor = f"telegram:{update.effective_user.id}"
-        await _reply(update, await asyncio.to_thread(halt_text, ctx, reason, actor))
+        try:
+            answer = await asyncio.to_thread(halt_text, ctx, reason, actor)
+        except SQLAlchemyError as error:
+            logger.exception("halt_failed")
+            answer = f"NOT halted: the database does not answer ({type(error).__name__}); try again"
+        await _reply(update, answer)
 
     async def help_(update: Update, _context: ContextTypes.DEFAULT_TYPE) -> None:
         await _reply(update, HELP)
