@@ -8,7 +8,7 @@ VENV := $(HERE)/.venv
 PY := $(VENV)/bin/python
 PIP := $(PY) -m pip --disable-pip-version-check --no-input
 
-.PHONY: help run install test lint format bench lock clean
+.PHONY: help run install test lint format docs bench lock clean
 
 help: ## Print this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' '$(HERE)/Makefile' | expand -t 10
@@ -19,13 +19,16 @@ run: install ## Install what is missing, start the whole bot, show its live stat
 install: $(VENV)/.installed ## Create the virtual environment and install the locked dependencies
 
 test: $(VENV)/.installed-dev ## Run every test
-	@cd '$(HERE)' && exec '$(PY)' -m pytest $(ARGS)
+	@cd '$(HERE)' && exec '$(PY)' -m pytest -n 2 --dist loadfile $(ARGS)
 
 lint: $(VENV)/.installed-dev ## Check style, types and the walls between the rooms
 	@cd '$(HERE)' && sh runtime/lint.sh '$(VENV)/bin'
 
 format: $(VENV)/.installed-dev ## Rewrite the sources in the project's style
 	@cd '$(HERE)' && '$(VENV)/bin/ruff' check --fix-only --quiet . ; '$(VENV)/bin/ruff' format .
+
+docs: $(VENV)/.installed ## Rewrite docs/configuration.md and .env.example from the settings
+	@cd '$(HERE)' && exec '$(PY)' -m runtime.configuration_reference
 
 bench: $(VENV)/.installed-dev ## Measure; ARGS="NAME… --json" as for `okxbot bench`
 	@cd '$(HERE)' && exec '$(VENV)/bin/okxbot' bench $(ARGS)

@@ -19,7 +19,7 @@ POOLS: dict[str, tuple[int, int]] = {
     "protect": (5, 10),
 }
 FACE_POOL = (5, 5)
-TRUSTED_S = 2.0
+TRUSTED_S = 0.2  # within one decision; PostgreSQL takes longer to restart
 
 
 def build_engine(
