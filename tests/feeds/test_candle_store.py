@@ -69,6 +69,7 @@ def test_candles_wait_for_postgresql(
     store.put([candle(0)])
     until(lambda: count(sessions) == 1)
     postgres_server.restart()
+    sessions.kw["bind"].dispose()  # the test's own connections; the store must find out by itself
     store.put([candle(1)])
     until(lambda: count(sessions) == 2)
     assert store.alive
