@@ -107,7 +107,9 @@ def make_request(cycle_id: int = 1, **changed: object) -> DecisionRequest:
 @pytest.fixture(scope="session")
 def brain_sessions(postgres_server: EmbeddedPostgres, migrated_template: str) -> Iterator[SessionFactory]:
     """One database for all tests of this room; `sessions` empties it."""
-    maintenance = create_engine(postgres_server.cluster.url("postgres"), isolation_level="AUTOCOMMIT")
+    maintenance = create_engine(
+        postgres_server.cluster.url("postgres"), isolation_level="AUTOCOMMIT", poolclass=NullPool
+    )
     with maintenance.connect() as connection:
         connection.execute(text(f"CREATE DATABASE brain TEMPLATE {migrated_template}"))
     engine = build_engine(postgres_server.cluster.url("brain"))
@@ -115,7 +117,6 @@ def brain_sessions(postgres_server: EmbeddedPostgres, migrated_template: str) ->
     engine.dispose()
     with maintenance.connect() as connection:
         connection.execute(text("DROP DATABASE brain WITH (FORCE)"))
-    maintenance.dispose()
 
 
 @pytest.fixture

@@ -15,13 +15,18 @@ from runtime.postgres import EmbeddedPostgres
 def room_database(server: EmbeddedPostgres, template: str) -> Iterator[str]:
     """SQLAlchemy URL of a fresh copy of `template`."""
     name = f"room_{uuid.uuid4().hex[:12]}"
+    _execute(server, f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
+    yield server.cluster.url(name)
+    _execute(server, f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+def _execute(server: EmbeddedPostgres, statement: str) -> None:
+    # A connection each time: other tests may restart the server in between.
     connection = psycopg2.connect(server.cluster.dsn("postgres"))
     connection.autocommit = True
     try:
         with connection.cursor() as cursor:
-            cursor.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
-            yield server.cluster.url(name)
-            cursor.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+            cursor.execute(statement)
     finally:
         connection.close()
 
