@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
-from sqlalchemy import create_engine, delete, text
+from sqlalchemy import NullPool, create_engine, delete, text
 
 from brain.analyst import DecisionRequest, RecentTrade
 from models import Account, DecisionCycle, LlmCall, ResearchEntry, ScreenerLog
