@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import sys
 import time
 from pathlib import Path
@@ -35,7 +36,8 @@ def status(
         with file_trouble("write the picture to", svg), open(os.devnull, "w") as nowhere:
             console = Console(record=True, width=PICTURE_COLUMNS, file=nowhere)
             console.print(render(found))
-            console.save_svg(str(svg), title="okxbot up")
+            picture = console.export_svg(title="okxbot up")
+            svg.write_text(re.sub(r"@font-face {.*?}", "", picture, flags=re.DOTALL))  # no font from afar
     elif json_:
         print(json.dumps(found, indent=2))
     elif sys.stdout.isatty():

@@ -15,7 +15,7 @@ OUTCOME_STYLE = {"opened": "green", "added": "green", "closed": "cyan", "reduced
 
 def render(status: dict[str, Any]) -> RenderableType:
     """The whole screen."""
-    return Group(_head(status), _positions(status), _cycles(status), _foot(status))
+    return Group(_head(status), _positions(status), "", _cycles(status), "", _foot(status))
 
 
 def _head(status: dict[str, Any]) -> RenderableType:
