@@ -20,11 +20,14 @@ from pydantic import Field, SecretStr, ValidationError, field_validator, model_v
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
 Percent = Annotated[Decimal, Field(gt=0, le=100)]
-Seconds = Annotated[float, Field(gt=0)]
+Seconds = Annotated[float, Field(gt=0, le=3600, allow_inf_nan=False)]
 CHECKOUT = Path(__file__).resolve().parent
 
 # Environment names we judge for typing errors; other names in the environment belong to other programs.
-OWN_PREFIXES = ("PAPER_", "OKXBOT_", "OPUS_", "HAIKU_", "MAX_", "LLM_", "FRESH_")
+OWN_PREFIXES = (
+    "PAPER_", "OKXBOT_", "OPUS_", "HAIKU_", "MAX_", "LLM_", "FRESH_", "DAILY_LOSS", "DRAWDOWN_", "MIN_REWARD",
+    "ORDER_EXP", "ENTRY_", "NAKED_", "LOSS_", "DECISION_", "REENTRY_", "UNKNOWN_", "HALT_CLEARS", "LIVE_ACCOUNT",
+)  # fmt: skip
 PAPER_ONLY = ("WARMUP_BARS",)
 # Set by the supervisor and by tests for their own use; no settings.
 OF_THE_RUNTIME = ("OKXBOT_READY_FILE", "OKXBOT_SERVICE", "OKXBOT_TEST")
@@ -146,12 +149,12 @@ class Settings(BaseSettings):
     )
 
     # Execution.
-    order_exp_s: Annotated[float, Field(gt=0, le=3)] = Field(3, description="`expTime` of every placement.")
+    order_exp_s: Annotated[float, Field(ge=0.5, le=3)] = Field(3, description="`expTime` of every placement.")
     http_timeout_s: Seconds = Field(5, description="One call to OKX, connect to last byte.")
     entry_order_type: Literal["fok", "market"] = Field(
         "fok", description="fok: whole with its stop or nothing; market: if OKX refuses attached stops on fok."
     )
-    entry_slippage_bps: Annotated[Decimal, Field(gt=0)] = Field(
+    entry_slippage_bps: Annotated[Decimal, Field(gt=0, le=100)] = Field(
         Decimal(15), description="Worst acceptable entry price, beyond the opposite quote, basis points."
     )
     naked_grace_s: Seconds = Field(5, description="Longest time a position may be seen uncovered before we act.")
@@ -288,6 +291,13 @@ def _instrument_of(market_file: str) -> str:
 
 class OkxSettings(Settings):
     """What demo and live share: credentials of an OKX account."""
+
+    @field_validator("okx_rest_url", "okx_ws_url")
+    @classmethod
+    def _encrypted(cls, value: str) -> str:
+        if not value.startswith(("https://", "wss://")):
+            raise ValueError("must be https:// or wss://: keys travel over it")
+        return value
 
     okx_api_key: SecretStr = Field(description="OKX API key (trade permission, no withdrawal).")
     okx_secret_key: SecretStr = Field(description="OKX API secret.")

@@ -6,6 +6,7 @@ is an intent like any other; one whose outcome is not known is judged by the pos
 
 import time
 from dataclasses import dataclass, field
+from datetime import timedelta
 from decimal import Decimal
 
 import structlog
@@ -72,6 +73,10 @@ def _round(ctx: ExecutionContext, all_: bool, answer: FlattenAnswer, tried: dict
         else:
             ctx.exchange.cancel_order_by_id(order.inst_id, order.ord_id)
         answer.canceled.append(order.cl_ord_id or order.ord_id)
+    # In this order: what was in flight may have become a position by the next look, never the other way round; and a
+    # stop seen before the positions cannot be that of an entry filled after them.
+    in_flight = _in_flight(ctx)
+    stops = ctx.exchange.algos_pending()
     as_of = ctx.clock.wall_now()
     positions = ctx.exchange.positions()
     to_close = []
@@ -84,13 +89,13 @@ def _round(ctx: ExecutionContext, all_: bool, answer: FlattenAnswer, tried: dict
         mirror.ingest_position(ctx, position, as_of=as_of)
         to_close.append(position)
         if time.monotonic() - tried.get(position.inst_id, float("-inf")) > TRY_AGAIN_AFTER_S:
-            tried[position.inst_id] = time.monotonic()
             _close(ctx, position, part, answer)
+            tried[position.inst_id] = time.monotonic()  # after the call, which may take its whole timeout
     algos = []
     if not to_close:
         held = {position.inst_id for position in positions}
         algos = [
-            a for a in ctx.exchange.algos_pending()
+            a for a in stops
             if all_ or (is_ours(a.algo_cl_ord_id, ctx.order_prefix) and a.inst_id not in held)
         ]  # fmt: skip
         for start in range(0, len(algos), 10):
@@ -100,7 +105,7 @@ def _round(ctx: ExecutionContext, all_: bool, answer: FlattenAnswer, tried: dict
         [f"order {o.cl_ord_id or o.ord_id}" for o in orders]
         + [f"position {p.inst_id} {p.contracts}" for p in to_close]
         + [f"stop {a.algo_cl_ord_id or a.algo_id}" for a in algos]
-        + _in_flight(ctx)
+        + in_flight
     )
 
 
@@ -134,9 +139,9 @@ def _in_flight(ctx: ExecutionContext) -> list[str]:
             for cl_ord_id in session.scalars(
                 select(Order.cl_ord_id).where(
                     Order.account_id == ctx.account_id,
-                    Order.state == OrderState.SUBMITTING,
+                    Order.state.in_((OrderState.SUBMITTING, OrderState.UNKNOWN)),
                     Order.leg.in_(ENTRY_LEGS),
-                    Order.exp_time > ctx.clock.wall_now(),
+                    Order.exp_time > ctx.clock.wall_now() - timedelta(seconds=ctx.settings.unknown_grace_s),
                 )
             )
         ]

@@ -46,6 +46,7 @@ def halt(
     """No entries from now on. Idempotent: a halt already in force keeps its reason, unless a person halts over an
     automatic one. `control_stream_id` stores the position of the stream entry that ordered it, in the same transaction.
     """
+    reason, actor = reason.replace("\0", ""), actor.replace("\0", "")  # PostgreSQL's text holds no NUL
     with ctx.sessions.begin() as session:
         state = session.get_one(BotState, ctx.account_id, with_for_update=True)
         if control_stream_id is not None:

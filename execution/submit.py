@@ -23,6 +23,8 @@ logger = structlog.get_logger()
 
 NOT_CLAIMED = "not_claimed"
 BPS = Decimal(10000)
+# It runs each minute: one that has not for three is a sign that the safety machinery stands still.
+RECONCILED_WITHIN = timedelta(minutes=3)
 
 
 def submit(ctx: ExecutionContext, order_id: int) -> str:
@@ -96,6 +98,8 @@ def _refusal(
         return OrderState.DENIED, "not_running", f"the bot is {state.state}"
     if state.reconciled_at is None:
         return OrderState.DENIED, "not_reconciled", "no reconciliation has succeeded since the start"
+    if ctx.clock.wall_now() - state.reconciled_at > RECONCILED_WITHIN:
+        return OrderState.DENIED, "not_reconciled", f"last reconciled at {state.reconciled_at:%H:%M:%S}"
     held = locks.open_locks(session, ctx.account_id, order.inst_id)
     if held:
         return OrderState.DENIED, "instrument_locked", f"{order.inst_id} is locked: {held[0].reason}"

@@ -66,7 +66,12 @@ class ControlStream:
                 if position is None:
                     position = self._stored_position()
                 for entry_id, fields in self._read(position):
-                    self._heed(entry_id, fields)
+                    try:
+                        self._heed(entry_id, fields)
+                    except ValueError as error:
+                        # It asked for something, and cannot be stored as it is: the safe reading is a halt.
+                        logger.error("control_entry_unstorable", entry=entry_id, reason=type(error).__name__)
+                        self._halt_for(entry_id)
                     position = entry_id
             except (DBAPIError, RedisError) as error:
                 logger.warning("control_stream_retried", error=type(error).__name__)
@@ -90,11 +95,18 @@ class ControlStream:
             return
         control.halt(
             self._ctx,
-            reason=alert.reason,
+            # PostgreSQL's text holds no NUL, and no entry may keep the next one from being read.
+            reason=alert.reason.replace("\0", ""),
             kind="system_alert",
-            actor=alert.source or "stream",
+            actor=(alert.source or "stream").replace("\0", ""),
             channel="stream",
             control_stream_id=entry_id,
+        )
+
+    def _halt_for(self, entry_id: str) -> None:
+        reason = f"a system alert that could not be stored ({entry_id})"
+        control.halt(
+            self._ctx, reason=reason, kind="system_alert", actor="stream", channel="stream", control_stream_id=entry_id
         )
 
     def _stored_position(self) -> str:

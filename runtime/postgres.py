@@ -136,14 +136,18 @@ class Cluster:
             )
 
     def _initdb(self, secret: Path) -> None:
+        # Made beside its place and renamed when whole: an interrupted first start leaves nothing that looks finished.
+        unfinished = self.data.with_name(self.data.name + ".new")
+        shutil.rmtree(unfinished, ignore_errors=True)
         command = [
-            str(self.programs / "initdb"), "-D", str(self.data), "-U", ROLE, "-A", "scram-sha-256",
+            str(self.programs / "initdb"), "-D", str(unfinished), "-U", ROLE, "-A", "scram-sha-256",
             "--pwfile", str(secret), "--locale=C.UTF-8", "--encoding=UTF8",
         ]  # fmt: skip
         answer = subprocess.run(command, capture_output=True, text=True, timeout=120, **spawn_options(self.user))
         if answer.returncode != 0:
             last = (answer.stderr.strip() or answer.stdout.strip()).splitlines()
             raise OperatorError(f"PostgreSQL could not create its cluster in {self.data}: {last[-1] if last else ''}")
+        unfinished.rename(self.data)
 
     def argv(self) -> list[str]:
         """The server in the foreground. Nothing secret in it. SIGINT stops it fast and cleanly."""

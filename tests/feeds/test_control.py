@@ -99,3 +99,15 @@ def test_restart_does_not_repeat_a_halt(
     second.stop()
     assert not state(ctx).halted
     assert halts(ctx) == 1
+
+
+def test_an_entry_the_database_cannot_hold_still_halts_and_the_next_is_read(
+    stream: ControlStream, ctx: ExecutionContext, client: redis.Redis, until: Until
+) -> None:
+    client.xadd(STREAM, {"type": "system_alert", "payload": '{"reason":"a\\u0000b","severity":"CRITICAL"}'})
+    until(lambda: state(ctx).halted, 1.0)
+    assert state(ctx).halt_reason == "ab"
+    control.resume(ctx, actor="test", channel="test")
+    client.xadd(STREAM, {"type": "system_alert", "payload": CRITICAL})
+    until(lambda: state(ctx).halted, 1.0)
+    assert state(ctx).halt_reason == "manual halt"

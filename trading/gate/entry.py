@@ -47,7 +47,7 @@ def entry_of(given: GateInput) -> Entry:
             equity=equity,
             size_pct=given.decision.size_pct,
             leverage=leverage,
-            price=price,
+            price=_notional_price(given, direction, price),
         )
     return Entry(direction, price, leverage, contracts)
 
@@ -73,3 +73,9 @@ def _worst_price(given: GateInput, direction: Direction | None) -> Decimal | Non
         return given.decision.limit_price
     price = given.live.ask if direction == "long" else given.live.bid
     return price if price is not None and price > 0 else None
+
+
+def _notional_price(given: GateInput, direction: Direction | None, worst: Decimal) -> Decimal:
+    """The price at which the entry binds most margin: a short may fill above its limit, at the bid."""
+    bid = given.live.bid
+    return max(worst, bid) if direction == "short" and bid is not None else worst
