@@ -1,8 +1,10 @@
 """`okxbot halt`, `resume`, `flatten`: the owner's hand. Straight to PostgreSQL and the exchange, no worker needed."""
 
 import getpass
+import logging
 from typing import Annotated, Any
 
+import structlog
 import typer
 
 from cli.connection import Connection, connect
@@ -15,6 +17,8 @@ from execution.flatten import FlattenAnswer
 from runtime.errors import OperatorError
 
 app = typer.Typer()
+# A command answers in its own words; the audit log keeps what was done.
+structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
 
 
 @app.command()

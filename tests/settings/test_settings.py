@@ -29,7 +29,7 @@ def load(**environ: str):
         ({"TRADING_MODE": "demo"}, "OKX_API_KEY: is required by TRADING_MODE=demo"),
         ({"TRADING_MODE": "live", **OKX}, "LIVE_ACCOUNT_UID: is required by TRADING_MODE=live"),
         ({"FRESH_TICKER_S": "inf"}, "FRESH_TICKER_S: input should be a finite number"),
-        ({"DAILY_LOSS_HALT_PTC": "9"}, "DAILY_LOSS_HALT_PTC: is not a setting (environment); did you mean DAILY_LOSS_HALT_PCT?"),
+        ({"DAILY_LOSS_HALT_PTC": "9"}, "DAILY_LOSS_HALT_PTC: is not a setting (environment); did you mean"),
         ({"TRADING_MODE": "demo", **OKX, "OKX_REST_URL": "http://x"}, "OKX_REST_URL: must be https:// or wss://"),
         ({"MAX_LEVERAGE": "0"}, "MAX_LEVERAGE: input should be greater than or equal to 1"),
         ({"PAPER_MARKET": "prices.csv"}, "PAPER_MARKET: prices.csv does not name its instrument"),
