@@ -17,8 +17,6 @@ from execution.flatten import FlattenAnswer
 from runtime.errors import OperatorError
 
 app = typer.Typer()
-# A command answers in its own words; the audit log keeps what was done.
-structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
 
 
 @app.command()
@@ -66,6 +64,8 @@ def _lines(answer: FlattenAnswer) -> list[str]:
 
 
 def _context(connection: Connection, *, needs_exchange: bool = False) -> ExecutionContext:
+    # A command answers in its own words; the audit log keeps what was done.
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     try:
         exchange = OkxExchange.from_settings(connection.settings)
     except CredentialsMissing as error:
