@@ -14,6 +14,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -150,7 +151,9 @@ def test_the_cycle_shows_every_reason(bot: Bot):
     cycles = json.loads(bot.run("cycles", "--json", "--limit", "500").stdout)
     opened = [c for c in cycles if c["outcome"] == "opened"][-1]
     shown = json.loads(bot.run("cycle", "show", str(opened["id"])).stdout)
-    assert [s["stage"] for s in shown["stage_log"]] == ["collect", "analyze", "gate", "confirm", "journal"]
+    # A confirmation that came before the fill looks again: the same stage twice.
+    stages = [stage for stage, _ in groupby(entry["stage"] for entry in shown["stage_log"])]
+    assert stages == ["collect", "analyze", "gate", "confirm", "journal"]
     assert shown["decision"]["action"] == "OPEN_LONG"
     assert shown["reason"]
     assert shown["snapshot"]["market"]["frames"]["5m"]["rsi14"] is not None
