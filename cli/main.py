@@ -24,7 +24,9 @@ app = typer.Typer(
 @app.command()
 def up(
     detach: bool = typer.Option(False, "--detach", "-d", help="Return once everything runs; end it with `down`."),
-    seconds: float | None = typer.Option(None, "--for", min=1, help="Stop by itself after so many seconds."),
+    seconds: float | None = typer.Option(
+        None, "--for", min=1, help="Stop by itself so many seconds after everything is up."
+    ),
 ) -> None:
     """Start the whole bot and show its live status; Ctrl-C ends everything in order."""
     from cli.up import run_up

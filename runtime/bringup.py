@@ -30,6 +30,8 @@ ACCOUNT_CHECK = (sys.executable, "-m", "execution.startup")
 EXCHANGE_WITHIN = 60
 HISTORY_WITHIN = 180
 WORKERS_WITHIN = 60
+# Listens on a port of its own, but starts long after the ports were chosen.
+LISTENS_LATE = "flower"
 # A service that fails this often before it was ever ready will not get ready by itself.
 _FAILURES_TOLERATED = 3
 
@@ -82,7 +84,7 @@ class BringUp:
         try:
             self._start_what_listens()
         except OperatorError as trouble:
-            self._blame_a_lost_port(trouble)
+            self._blame_a_lost_port(self._names(EXCHANGE) + self._names(SERVERS), trouble)
             raise
         self._bind_account()
         self._start(WORK)
@@ -106,9 +108,8 @@ class BringUp:
             self._wait_for_exchange()
             self._say(f"paper exchange runs at {self._plan.okx_rest_url}")
 
-    def _blame_a_lost_port(self, trouble: OperatorError) -> None:
-        """Raise `PortLost` if, with our servers stopped, somebody else listens where one of them should have."""
-        names = self._names(EXCHANGE) + self._names(SERVERS)
+    def _blame_a_lost_port(self, names: list[str], trouble: OperatorError | None = None) -> None:
+        """Raise `PortLost` if, with these services stopped, somebody else listens where one of them should have."""
         self._client.stop(names)
         deadline = time.monotonic() + 60
         while any(self._client.states()[name].pid for name in names) and time.monotonic() < deadline:
@@ -166,7 +167,7 @@ class BringUp:
         self._say("account bound and verified")
 
     def _wait_for_feeds(self) -> None:
-        waiting = {service.name for service in self._services if service.announces_ready}
+        waiting = {each.name for each in self._services if each.phase == WORK and each.announces_ready}
         failures = dict.fromkeys(waiting, 0)
         last_state = dict.fromkeys(waiting, "")
         deadline = time.monotonic() + HISTORY_WITHIN
@@ -189,15 +190,23 @@ class BringUp:
 
     def _wait_for_the_rest(self) -> None:
         """Wait until all others are up; name those that are not, and leave them to the supervisor."""
+        announcing = {each.name for each in self._services if each.announces_ready}
         deadline = time.monotonic() + WORKERS_WITHIN
         while True:
             states = self._client.states()
-            down = [each.name for each in states.values() if each.state != "RUNNING"]
+            down = [
+                each.name
+                for each in states.values()
+                if each.state != "RUNNING" or (each.name in announcing and not each.ready)
+            ]
             if not down:
                 self._say(f"{len(states)} services run")
                 return
             struggling = [name for name in down if states[name].state in ("BACKOFF", "FATAL")]
             if time.monotonic() > deadline or (struggling and set(struggling) == set(down)):
+                if LISTENS_LATE in struggling:
+                    self._blame_a_lost_port([LISTENS_LATE])
+                    self._client.start([LISTENS_LATE])
                 for name in down:
                     self._say(f"{name} is not up, the supervisor keeps trying: {last_words(self._plan.home, name)}")
                 return

@@ -22,7 +22,9 @@ _REASONS = {
     errno.EPERM: "not permitted; make it yours or choose another folder with OKXBOT_HOME",
     errno.ENOTDIR: "a part of this path is a file, not a folder; choose another folder with OKXBOT_HOME",
     errno.ENAMETOOLONG: "the path is too long; choose a shorter one with OKXBOT_HOME",
-    errno.ENOENT: "it does not exist",
+    errno.ENOENT: "it does not exist and cannot be made",
+    errno.EEXIST: "a file is in its place; remove it or choose another folder with OKXBOT_HOME",
+    errno.EISDIR: "a folder is in its place; remove it",
 }
 
 

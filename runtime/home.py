@@ -78,13 +78,12 @@ class Lock:
             descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._descriptor = descriptor
         except BlockingIOError:
-            os.close(descriptor)
             return False
-        except BaseException:
-            os.close(descriptor)
-            raise
-        self._descriptor = descriptor
+        finally:
+            if self._descriptor != descriptor:
+                os.close(descriptor)
         return True
 
     def release(self) -> None:
@@ -220,9 +219,9 @@ class Home:
                     file.flush()
                     os.fsync(file.fileno())
                 os.replace(name, path)
-            except BaseException:
+            finally:
+                # Gone already if it has taken its place; never left behind if it has not.
                 Path(name).unlink(missing_ok=True)
-                raise
 
     def _read_json(self, path: Path) -> dict[str, Any]:
         with file_trouble("read", path):

@@ -95,7 +95,7 @@ def services_for(plan: Plan) -> list[Service]:
     ]
     table += [
         Service("beat", _python("tasks.beat"), CLOCKWORK, 1),
-        Service("flower", _python("tasks.flower"), CLOCKWORK, 4),
+        Service("flower", _python("tasks.flower"), CLOCKWORK, 4, announces_ready=True),
     ]
     if settings.telegram_bot_token is not None:
         table.append(Service("telegram", _python("telegram_ui"), CLOCKWORK, 4))

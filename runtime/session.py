@@ -11,7 +11,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from types import FrameType
 
@@ -165,7 +165,11 @@ def run_session(
     table: Table = services_for,
     account_check: tuple[str, ...] = ACCOUNT_CHECK,
 ) -> None:
-    """Run until asked to stop (or, detached, until everything is up). `quiet()` ends any progress display."""
+    """Run until asked to stop or, detached, until everything is up. `seconds` count from the moment everything is up;
+    `quiet()` ends any progress display.
+    """
+    # Every file this process and its children make is their owner's alone.
+    os.umask(0o077)
     home = Home(settings.okxbot_home)
     home.prepare()
     with home.up_lock as lock:
@@ -175,39 +179,31 @@ def run_session(
         bot = home.running_bot()
         if home.supervisor_lock.is_held() and bot is not None and bot.detached:
             refuse_if_running(home)
-        with _stop_signals():
-            if seconds is not None:
-                signal.setitimer(signal.ITIMER_REAL, seconds)
+        with _stop_signals(), suppress(StopRequested), ExitStack() as ending:
             starts, by_operator = 0, True
             plan: Plan | None = None
-            try:
-                while True:
-                    starts += 1
-                    try:
-                        plan = prepare(settings, home, say, table)
-                        run = _Run(plan, table(plan), account_check, say, view, quiet)
-                        run.start(detach=detach, by_operator=by_operator)
-                        if detach:
-                            return
-                        break
-                    except PortLost as lost:
-                        if starts > _MORE_STARTS or plan is None:
-                            raise
-                        say(f"{lost}; choosing another")
-                        take_down(home, table(plan), lambda _line: None)
-                    except SupervisorDied:
-                        by_operator = False
-                        if starts > _MORE_STARTS:
-                            raise OperatorError("the supervisor keeps being killed; see the machine's log") from None
-                        say("the supervisor was killed; stopping its services and starting them again")
-            except StopRequested:
-                pass
-            except BaseException:
-                quiet()
-                _end(home, plan, table, say)
-                raise
-            quiet()
-            _end(home, plan, table, say)
+            # However this run ends, by a defect too, its processes end with it.
+            ending.callback(lambda: _end(home, plan, table, say))
+            ending.callback(quiet)
+            while True:
+                starts += 1
+                try:
+                    plan = prepare(settings, home, say, table)
+                    run = _Run(plan, table(plan), account_check, say, view, quiet, seconds)
+                    run.start(detach=detach, by_operator=by_operator)
+                    if detach:
+                        ending.pop_all()
+                    return
+                except PortLost as lost:
+                    if starts > _MORE_STARTS or plan is None:
+                        raise
+                    say(f"{lost}; choosing another")
+                    take_down(home, table(plan), lambda _line: None)
+                except SupervisorDied:
+                    by_operator = False
+                    if starts > _MORE_STARTS:
+                        raise OperatorError("the supervisor keeps being killed; see the machine's log") from None
+                    say("the supervisor was killed; stopping its services and starting them again")
 
 
 @dataclass(frozen=True)
@@ -220,6 +216,7 @@ class _Run:
     say: Say
     view: View
     quiet: Callable[[], None]
+    seconds: float | None
 
     def start(self, *, detach: bool, by_operator: bool) -> None:
         """Bring everything up and show the view until a signal ends it; detached, return when all is up."""
@@ -234,6 +231,9 @@ class _Run:
         try:
             BringUp(plan, client, self.services, environment, self.account_check, self.say).run()
             self.quiet()
+            if self.seconds is not None and signal.getitimer(signal.ITIMER_REAL)[0] == 0:
+                # From here, where everything is up; a replaced supervisor does not start it anew.
+                signal.setitimer(signal.ITIMER_REAL, self.seconds)
             if not detach:
                 self.view(plan.settings)
         finally:

@@ -5,6 +5,7 @@ The password comes in the environment (`FLOWER_BASIC_AUTH`), never on the comman
 
 import os
 import sys
+from pathlib import Path
 
 
 def main() -> int:
@@ -18,6 +19,7 @@ def main() -> int:
     import click
     from celery.bin.base import CLIContext
     from flower.command import flower
+    from tornado.ioloop import IOLoop
 
     from tasks.app import app, own_logging
 
@@ -31,6 +33,9 @@ def main() -> int:
         "--purge_offline_workers=60",
         "--logging=none",
     ]
+    if ready_file := os.environ.get("OKXBOT_READY_FILE"):
+        # The loop runs once Flower listens; whoever started it learns so that its port was not lost to another program.
+        IOLoop.current().add_callback(Path(ready_file).touch)
     try:
         parent = click.Context(click.Command("celery"))
         with flower.make_context("flower", arguments, parent=parent, obj=context) as invocation:

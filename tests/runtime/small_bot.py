@@ -41,6 +41,7 @@ def table(plan: Plan) -> list[Service]:
         Service("market-feed", small, WORK, 1, announces_ready=True),
         Service("trade", (*small, "--drain", "0.3"), WORK, 2),
         Service("beat", small, CLOCKWORK, 1),
+        Service("flower", (*small, "--port", str(plan.ports["flower"])), CLOCKWORK, 4, announces_ready=True),
     ]
     return [replace(service, started_after=1) for service in services]
 
@@ -48,7 +49,7 @@ def table(plan: Plan) -> list[Service]:
 def view(_settings: AnySettings) -> None:
     import signal
 
-    print("view", flush=True)
+    print("the status is shown", flush=True)
     while True:
         signal.pause()
 

@@ -89,8 +89,8 @@ def bot(home: Path) -> Iterator[SmallBot]:
 
 def test_sigterm_ends_everything_in_order_and_exits_zero(bot: SmallBot) -> None:
     process = bot.up()
-    read_until(process, "view")
-    assert len(SupervisorClient(bot.home).states()) == 6
+    read_until(process, "the status is shown")
+    assert len(SupervisorClient(bot.home).states()) == 7
     process.send_signal(signal.SIGTERM)
     said = read_until(process, "everything stopped")
     assert [line for line in said if line.startswith(("no new", "workers", "exchange", "PostgreSQL"))] == [
@@ -105,6 +105,24 @@ def test_sigterm_ends_everything_in_order_and_exits_zero(bot: SmallBot) -> None:
     assert "shutdown_complete" in (bot.home.logs / "trade.log").read_text()
 
 
+def test_seconds_to_run_count_from_where_everything_is_up(bot: SmallBot) -> None:
+    # Less than the start takes: counted from the command it would end before anything was shown.
+    process = bot.up("--for", "1")
+    read_until(process, "services run")
+    read_until(process, "the status is shown")
+    read_until(process, "everything stopped")
+    assert process.wait(10) == 0
+
+
+def test_every_file_of_a_running_bot_is_its_owners_alone(bot: SmallBot) -> None:
+    process = bot.up()
+    read_until(process, "the status is shown")
+    everything = [bot.home.folder, *bot.home.folder.rglob("*")]
+    open_to_others = [path for path in everything if not path.is_symlink() and path.lstat().st_mode & 0o077]
+    assert open_to_others == []
+    assert bot.home.logs / "supervisor.out" in everything
+
+
 def assert_no_password_is_visible(home: Home) -> None:
     secrets = home.secrets()
     words = (secrets.postgres_password, secrets.redis_password, secrets.flower_password)
@@ -116,7 +134,7 @@ def assert_no_password_is_visible(home: Home) -> None:
 
 def test_second_up_says_who_runs_the_bot_and_no_password_shows(bot: SmallBot) -> None:
     process = bot.up()
-    read_until(process, "view")
+    read_until(process, "the status is shown")
     assert_no_password_is_visible(bot.home)
     second = bot.command("up")
     assert second.returncode == 2
@@ -127,7 +145,7 @@ def test_second_up_says_who_runs_the_bot_and_no_password_shows(bot: SmallBot) ->
 
 def test_service_that_dies_is_restarted_and_reported(bot: SmallBot) -> None:
     process = bot.up()
-    read_until(process, "view")
+    read_until(process, "the status is shown")
     client = SupervisorClient(bot.home)
     before = client.states()["trade"].pid
     assert before is not None
@@ -141,22 +159,22 @@ def test_service_that_dies_is_restarted_and_reported(bot: SmallBot) -> None:
 
 def test_killed_terminal_is_cleaned_up_by_the_next_up(bot: SmallBot) -> None:
     first = bot.up()
-    read_until(first, "view")
+    read_until(first, "the status is shown")
     first.kill()
     first.wait()
     assert find_leftovers(bot.home), "the services outlive their terminal"
     second = bot.up()
     read_until(second, "was killed; stopping what it left running")
-    read_until(second, "view")
-    assert len({each.service for each in find_leftovers(bot.home)}) == 7  # six services and one supervisor
+    read_until(second, "the status is shown")
+    assert len({each.service for each in find_leftovers(bot.home)}) == 8  # seven services and one supervisor
 
 
 def test_killed_supervisor_is_replaced_with_its_services(bot: SmallBot) -> None:
     process = bot.up("--for", "300")
-    read_until(process, "view")
+    read_until(process, "the status is shown")
     os.kill(SupervisorClient(bot.home).pid(), signal.SIGKILL)
     read_until(process, "the supervisor was killed")
-    read_until(process, "view")
+    read_until(process, "the status is shown")
     services = [each.service for each in find_leftovers(bot.home)]
     assert services.count("trade") == 1
     assert services.count("supervisor") == 1
@@ -189,14 +207,14 @@ def test_taken_port_is_avoided_and_a_demanded_one_is_named(bot: SmallBot) -> Non
         assert f"port {taken} (REDIS_PORT)" in refused.stderr
         bot.home.remember_ports({"redis": taken})
         process = bot.up()
-        read_until(process, "view")
+        read_until(process, "the status is shown")
     assert bot.home.remembered_ports()["redis"] != taken
 
 
-@pytest.mark.parametrize("service", ["redis", "exchange"])
+@pytest.mark.parametrize("service", ["redis", "exchange", "flower"])
 def test_port_lost_between_choice_and_start_is_replaced(bot: SmallBot, service: str) -> None:
     process = bot.up("--lose", service)
-    said = read_until(process, "view")
+    said = read_until(process, "the status is shown")
     assert any(f"({service}) was taken by another program just now; choosing another" in line for line in said), said
 
 
@@ -204,8 +222,8 @@ def test_two_homes_run_side_by_side(bot: SmallBot, tmp_path: Path) -> None:
     other = SmallBot(tmp_path / "other home, with a space and 100%")
     try:
         first, second = bot.up("--for", "300"), other.up()
-        read_until(first, "view")
-        read_until(second, "view")
+        read_until(first, "the status is shown")
+        read_until(second, "the status is shown")
         assert not set(bot.home.remembered_ports().values()) & set(other.home.remembered_ports().values())
         first.send_signal(signal.SIGTERM)
         read_until(first, "everything stopped")
@@ -221,7 +239,7 @@ def test_ctrl_c_in_a_terminal_reaches_the_command_only(bot: SmallBot) -> None:
         os.environ |= {"OKXBOT_HOME": str(bot.home.folder)}
         os.execv(sys.executable, [*SMALL_BOT, "up"])
     shown = b""
-    while b"view" not in shown:
+    while b"the status is shown" not in shown:
         shown += os.read(terminal, 4096)
     os.write(terminal, b"\x03")
     try:
