@@ -14,6 +14,8 @@ from models.market import CandleRow, FundingRate
 from models.mirror import AlgoOrder, Bill, Fill, Position
 from models.notices import Alert, AuditEntry
 from models.orders import InstrumentLock, Order, OrderEvent
+from models.overrides import LimitOverride
+from models.telegram import ReadingPosition, TelegramConfirmation, TelegramDelivery, TelegramUpdate
 
 __all__ = [
     "Account",
@@ -29,6 +31,7 @@ __all__ = [
     "FundingRate",
     "InstrumentLock",
     "JobRun",
+    "LimitOverride",
     "LlmCall",
     "Order",
     "OrderEvent",
@@ -36,9 +39,13 @@ __all__ = [
     "PerformanceSnapshot",
     "PlaybookVersion",
     "Position",
+    "ReadingPosition",
     "Reflection",
     "ResearchEntry",
     "RiskVerdict",
     "ScreenerLog",
+    "TelegramConfirmation",
+    "TelegramDelivery",
+    "TelegramUpdate",
     "Trade",
 ]

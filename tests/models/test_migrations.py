@@ -13,6 +13,7 @@ DESIGN = {
     "algo_orders", "fills", "positions", "instrument_locks", "bills", "trades", "risk_verdicts",
     "playbook_versions", "reflections", "performance_snapshots", "candles", "funding", "bot_state", "alerts",
     "audit_log", "outbox", "job_runs",
+    "telegram_updates", "telegram_confirmations", "telegram_deliveries", "reading_positions", "limit_overrides",
 }  # fmt: skip
 
 
