@@ -14,6 +14,7 @@ import re
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from dotenv import dotenv_values
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
@@ -162,9 +163,25 @@ class Settings(BaseSettings):
 
     # Telegram.
     telegram_bot_token: SecretStr | None = Field(None, description="Bot token; without it the service is not started.")
-    telegram_user_ids: Annotated[tuple[int, ...], NoDecode] = Field((), description="Who may command; empty: nobody.")
+    telegram_user_ids: Annotated[tuple[int, ...], NoDecode] = Field(
+        (), description="Telegram user ids that may look and are told of alerts; with the admins. Both empty: nobody."
+    )
+    telegram_admin_ids: Annotated[tuple[int, ...], NoDecode] = Field(
+        (), description="Telegram user ids that may also change something: halt, resume, flatten, close, configure."
+    )
+    telegram_base_url: str = Field("https://api.telegram.org", description="Telegram's Bot API, or a stand-in.")
+    telegram_timezone: str = Field("UTC", description="Zone of every time shown in Telegram, e.g. Europe/Berlin.")
+    telegram_quiet_hours: str | None = Field(
+        None, description="Such as 22:00-07:00 in that zone: only CRITICAL alerts ring, the others wait for its end."
+    )
+    telegram_least_severity: Literal["INFO", "WARN", "CRITICAL"] = Field(
+        "INFO", description="Alerts below it are not sent; /alerts shows them."
+    )
+    telegram_cooldown_s: Annotated[float, Field(ge=0, le=86400)] = Field(
+        300, description="A WARN of one kind is sent at most so often; what comes meanwhile is sent as one."
+    )
 
-    @field_validator("instruments", "telegram_user_ids", mode="before")
+    @field_validator("instruments", "telegram_user_ids", "telegram_admin_ids", mode="before")
     @classmethod
     def _split(cls, value: Any) -> Any:
         if isinstance(value, str):
@@ -181,6 +198,22 @@ class Settings(BaseSettings):
             )
         if len(set(value)) != len(value):
             raise ValueError("names an instrument twice")
+        return value
+
+    @field_validator("telegram_timezone")
+    @classmethod
+    def _zone(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (ZoneInfoNotFoundError, ValueError, OSError):
+            raise ValueError("must be a time zone such as Europe/Berlin") from None
+        return value
+
+    @field_validator("telegram_quiet_hours")
+    @classmethod
+    def _hours(cls, value: str | None) -> str | None:
+        if value is not None and not re.fullmatch(r"([01]\d|2[0-3]):[0-5]\d-([01]\d|2[0-3]):[0-5]\d", value):
+            raise ValueError("must be two times of day such as 22:00-07:00")
         return value
 
     @field_validator("okxbot_home", mode="after")
