@@ -1,10 +1,13 @@
 """Engines and sessions. I/O to an exchange or a model never happens inside a transaction."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import lru_cache
 from time import monotonic
 from typing import Any
 
 import psycopg2
-from sqlalchemy import Engine, create_engine, event
+from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.orm import Session, sessionmaker
 
@@ -44,6 +47,7 @@ def build_engine(
         },
     )
     _ping_idle_connections(engine)
+    _spare_the_disk(engine)
     return engine
 
 
@@ -66,6 +70,32 @@ def _ping_idle_connections(engine: Engine) -> None:
             connection.rollback()
         except psycopg2.Error as error:
             raise DisconnectionError("the connection is gone") from error
+
+
+def _spare_the_disk(engine: Engine) -> None:
+    """Heed the execution option `lightly`: the statement's transaction does not wait for the disk."""
+
+    @event.listens_for(engine, "before_cursor_execute", retval=True)
+    def _(_connection: Any, _cursor: Any, statement: str, parameters: Any, context: Any, _many: bool) -> Any:
+        if context.execution_options.get("lightly"):
+            # In the same message: a round trip costs as much as the statement.
+            statement = f"SET LOCAL synchronous_commit = off; {statement}"
+        return statement, parameters
+
+
+@lru_cache(maxsize=4)
+def _committing_by_itself(engine: Engine) -> Engine:
+    return engine.execution_options(isolation_level="AUTOCOMMIT")
+
+
+@contextmanager
+def at_once(sessions: SessionFactory, *, lightly: bool = False) -> Iterator[Connection]:
+    """A connection whose every statement is a transaction of its own: one round trip, where a session makes three.
+
+    `lightly`: its commits do not wait for the disk.
+    """
+    with _committing_by_itself(sessions.kw["bind"]).connect() as connection:
+        yield connection.execution_options(lightly=True) if lightly else connection
 
 
 def build_sessions(engine: Engine) -> SessionFactory:

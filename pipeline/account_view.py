@@ -1,14 +1,16 @@
 """The account as the gate and the analysts see it: read fresh from the exchange, joined with what we know of it.
 
 `read_account` does the I/O and raises `exchange.errors.ReadFailed` when the exchange cannot be read: the caller
-holds. `account_snapshot` joins it with PostgreSQL inside a session.
+holds. `account_and_history` joins it with PostgreSQL.
 """
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import BindParameter, bindparam, func, select
+from sqlalchemy import BindParameter, Connection, Row, Text, bindparam, cast, func, select
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Session
 
 from brain.ledger import spent_since
@@ -24,7 +26,7 @@ NOT_AN_ENTRY = (
 )  # fmt: skip
 
 
-# Statements are built once: composing them each time costs as much as running them.
+# The statement is built once: composing it each time costs as much as running it.
 _ACCOUNT: BindParameter[Any] = bindparam("account_id")
 _SINCE_HOUR: BindParameter[Any] = bindparam("since_hour")
 _SINCE_DAY: BindParameter[Any] = bindparam("since_day")
@@ -41,27 +43,57 @@ _ENTRIES = (
     )
     .scalar_subquery()
 )
-_PAST = select(
-    BotState.consecutive_losses, BotState.cooldown_until, _ENTRIES, spent_since(_ACCOUNT, _MIDNIGHT).scalar_subquery()
-).where(BotState.account_id == _ACCOUNT)
-_EXITS = (
-    select(Trade.inst_id, func.max(Trade.closed_market_at))
-    .where(Trade.account_id == _ACCOUNT, Trade.closed_market_at > _SINCE_DAY)
-    .group_by(Trade.inst_id)
-)
-_STATE = select(
-    BotState.day_baseline,
-    BotState.peak_equity,
+_LOCKS = (
     select(func.array_agg(InstrumentLock.inst_id))
     .where(InstrumentLock.account_id == _ACCOUNT, InstrumentLock.lifted_at.is_(None))
-    .scalar_subquery(),
+    .scalar_subquery()
+)
+# Amounts as text: a JSON number would come back as a float.
+_POSITIONS = (
+    select(
+        func.jsonb_object_agg(
+            Position.inst_id,
+            func.jsonb_build_object(
+                "stop_px", cast(Position.stop_px, Text), "target_px", cast(Position.target_px, Text),
+                "plan", Position.plan,
+            ),
+            type_=JSONB,
+        )
+    )
+    .where(Position.account_id == _ACCOUNT, Position.contracts != 0)
+    .scalar_subquery()
+)  # fmt: skip
+_INTENTS = (
+    select(
+        func.jsonb_agg(
+            func.jsonb_build_object(
+                "inst_id", Order.inst_id, "side", Order.side, "margin", cast(Order.margin, Text), "state", Order.state
+            ),
+            type_=JSONB,
+        )
+    )
+    .where(Order.account_id == _ACCOUNT, Order.leg.in_(ENTRY_LEGS), Order.state.in_(OPEN_STATES))
+    .scalar_subquery()
+)
+_LAST_EXITS = (
+    select(Trade.inst_id, func.max(Trade.closed_market_at).label("at"))
+    .where(Trade.account_id == _ACCOUNT, Trade.closed_market_at > _SINCE_DAY)
+    .group_by(Trade.inst_id)
+    .subquery()
+)
+_EXITS = select(func.jsonb_object_agg(_LAST_EXITS.c.inst_id, _LAST_EXITS.c.at, type_=JSONB)).scalar_subquery()
+_KNOWN = select(
+    BotState.day_baseline,
+    BotState.peak_equity,
+    BotState.consecutive_losses,
+    BotState.cooldown_until,
+    _LOCKS.label("locks"),
+    _POSITIONS.label("positions"),
+    _INTENTS.label("intents"),
+    _ENTRIES.label("entries"),
+    _EXITS.label("exits"),
+    spent_since(_ACCOUNT, _MIDNIGHT).scalar_subquery().label("spent"),
 ).where(BotState.account_id == _ACCOUNT)
-_POSITIONS = select(Position.inst_id, Position.stop_px, Position.target_px, Position.plan).where(
-    Position.account_id == _ACCOUNT, Position.contracts != 0
-)
-_INTENTS = select(Order.inst_id, Order.side, Order.margin, Order.state).where(
-    Order.account_id == _ACCOUNT, Order.leg.in_(ENTRY_LEGS), Order.state.in_(OPEN_STATES)
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,31 +112,56 @@ def read_account(ctx: PipelineContext) -> AccountReading:
     return AccountReading(exchange.balance(), exchange.positions(), taken_at)
 
 
-def account_snapshot(ctx: PipelineContext, session: Session, reading: AccountReading | None) -> AccountSnapshot:
-    """Join a reading with plans, open intents and locks. Without a reading, money and positions are not known."""
-    given = {"account_id": ctx.execution.account_id}
-    baseline, peak, locks = session.execute(_STATE, given).one()
-    mirror = {row.inst_id: row for row in session.execute(_POSITIONS, given)}
-    intents = session.execute(_INTENTS, given).all()
+def account_and_history(
+    ctx: PipelineContext, session: Session | Connection, reading: AccountReading | None, market_now: datetime
+) -> tuple[AccountSnapshot, History]:
+    """Join a reading with what PostgreSQL knows, in one statement: plans, open intents, locks, and the past.
+
+    Without a reading, money and positions are not known.
+    """
+    midnight = slot_close(ctx.execution.clock.wall_now(), 86400)
+    given = {
+        "account_id": ctx.execution.account_id,
+        "since_hour": market_now - timedelta(hours=1),
+        "since_day": market_now - timedelta(days=1),
+        "midnight": midnight,
+    }
+    known = session.execute(_KNOWN, given).one()
+    return _account(ctx, reading, known), _history(ctx, known)
+
+
+def _account(ctx: PipelineContext, reading: AccountReading | None, known: Row[Any]) -> AccountSnapshot:
+    mirror, intents = known.positions or {}, known.intents or []
     return AccountSnapshot(
         taken_at=reading.taken_at if reading else ctx.execution.clock.wall_now(),
         equity=reading.balance.equity if reading else None,
         available=reading.balance.available_equity if reading else None,
-        day_baseline=baseline,
-        peak_equity=peak,
+        day_baseline=known.day_baseline,
+        peak_equity=known.peak_equity,
         leverage=ctx.leverages,
         positions=None
         if reading is None
-        else tuple(_view(report, mirror.get(report.inst_id)) for report in reading.positions),
+        else tuple(_view(report, mirror.get(report.inst_id, {})) for report in reading.positions),
         # An entry whose margin is not on record makes the total unknown, and the gate refuses.
         open_intents=None
-        if any(intent.margin is None for intent in intents)
-        else tuple(EntryIntentView.model_validate(intent._asdict()) for intent in intents),
-        locked_instruments=tuple(sorted(set(locks or ()))),
+        if any(intent["margin"] is None for intent in intents)
+        else tuple(EntryIntentView.model_validate(intent) for intent in intents),
+        locked_instruments=tuple(sorted(set(known.locks or ()))),
     )
 
 
-def _view(report: PositionReport, row: Any | None) -> PositionView:
+def _history(ctx: PipelineContext, known: Row[Any]) -> History:
+    return History(
+        consecutive_losses=known.consecutive_losses,
+        cooldown_until=known.cooldown_until,
+        entries_last_hour=known.entries,
+        last_exit_at={inst_id: datetime.fromisoformat(at) for inst_id, at in (known.exits or {}).items()},
+        model_spend_today_usd=known.spent,
+        model_budget_usd=ctx.settings.llm_daily_budget_usd,
+    )
+
+
+def _view(report: PositionReport, mirrored: dict[str, Any]) -> PositionView:
     return PositionView(
         inst_id=report.inst_id,
         contracts=report.contracts,
@@ -113,30 +170,14 @@ def _view(report: PositionReport, row: Any | None) -> PositionView:
         upl=report.upl,
         margin=report.margin,
         leverage=report.leverage,
-        stop_px=row.stop_px if row else None,
-        target_px=row.target_px if row else None,
-        plan=PositionPlan.model_validate(row.plan) if row and row.plan else None,
+        stop_px=_decimal(mirrored.get("stop_px")),
+        target_px=_decimal(mirrored.get("target_px")),
+        plan=PositionPlan.model_validate(mirrored["plan"]) if mirrored.get("plan") else None,
     )
 
 
-def history(ctx: PipelineContext, session: Session, market_now: datetime) -> History:
-    """What the gate needs of the past."""
-    given = {
-        "account_id": ctx.execution.account_id,
-        "since_hour": market_now - timedelta(hours=1),
-        "since_day": market_now - timedelta(days=1),
-        "midnight": slot_close(ctx.execution.clock.wall_now(), 86400),
-    }
-    losses, cooldown_until, entries, spent = session.execute(_PAST, given).one()
-    exits = session.execute(_EXITS, given).all()
-    return History(
-        consecutive_losses=losses,
-        cooldown_until=cooldown_until,
-        entries_last_hour=entries,
-        last_exit_at={inst_id: at for inst_id, at in exits if at is not None},
-        model_spend_today_usd=spent,
-        model_budget_usd=ctx.settings.llm_daily_budget_usd,
-    )
+def _decimal(written: str | None) -> Decimal | None:
+    return None if written is None else Decimal(written)
 
 
 def entries_allowed(session: Session, account_id: int) -> bool:

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
-from sqlalchemy import cast, or_, select, text, update
+from sqlalchemy import Connection, cast, or_, select, text, update
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Session
 from sqlalchemy.orm.attributes import set_committed_value
@@ -48,7 +48,9 @@ def hold(session: Session, cycle_id: int, token: UUID) -> DecisionCycle:
     return row
 
 
-def settle(session: Session, cycle: DecisionCycle, token: UUID, values: dict[str, Any], entry: dict[str, Any]) -> None:
+def settle(
+    session: Session | Connection, cycle: DecisionCycle, token: UUID, values: dict[str, Any], entry: dict[str, Any]
+) -> None:
     """Write a stage's result and its log entry while its claim is still current. Raises StaleClaim otherwise.
 
     One statement; `cycle`, which may belong to no session, is brought up to date with what was written.

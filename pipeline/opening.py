@@ -3,11 +3,11 @@
 from datetime import datetime, timedelta
 from uuid import uuid4
 
-from sqlalchemy import select
+from sqlalchemy import literal, select
 from sqlalchemy.dialects.postgresql import insert
 
 from models import BotState, DecisionCycle
-from pipeline import claims
+from models.session import at_once
 from pipeline.context import PipelineContext
 from pipeline.stage import LEASE_S
 from trading.candle import BAR_SECONDS
@@ -24,32 +24,29 @@ def open_cycle(ctx: PipelineContext, inst_id: str, slot: datetime, opened_by: st
     execution = ctx.execution
     now = execution.clock.wall_now()
     key = {"account_id": execution.account_id, "inst_id": inst_id, "slot": slot}
+    values = {
+        **key,
+        "opened_by": opened_by,
+        "analyst": ctx.analyst.name,
+        "stage": FIRST_STAGE,
+        "claim_token": uuid4(),
+        "lease_until": now + timedelta(seconds=LEASE_S[FIRST_STAGE]),
+        "attempt": 1,
+        "deadline": now + timedelta(seconds=ctx.settings.decision_max_age_s),
+    }
+    columns = DecisionCycle.__table__.columns
     # Asking first spares the sequence a number for every tick that finds the cycle open; the unique row decides.
     there = select(DecisionCycle.id).filter_by(**key).exists()
-    with execution.sessions.begin() as session:
-        claims.lightly(session)
-        running = session.execute(
-            select(BotState.account_id).where(
-                BotState.account_id == execution.account_id, BotState.state == "running", ~there
-            )
-        ).scalar_one_or_none()
-        if running is None:
-            return None
-        return session.execute(
-            insert(DecisionCycle)
-            .values(
-                **key,
-                opened_by=opened_by,
-                analyst=ctx.analyst.name,
-                stage=FIRST_STAGE,
-                claim_token=uuid4(),
-                lease_until=now + timedelta(seconds=LEASE_S[FIRST_STAGE]),
-                attempt=1,
-                deadline=now + timedelta(seconds=ctx.settings.decision_max_age_s),
-            )
-            .on_conflict_do_nothing()
-            .returning(DecisionCycle)
-        ).scalar_one_or_none()
+    running = select(*(literal(value, columns[name].type) for name, value in values.items())).where(
+        select(BotState.account_id)
+        .where(BotState.account_id == execution.account_id, BotState.state == "running")
+        .exists(),
+        ~there,
+    )
+    opening = insert(DecisionCycle).from_select(list(values), running).on_conflict_do_nothing().returning(*columns)
+    with at_once(execution.sessions, lightly=True) as connection:
+        row = connection.execute(opening).one_or_none()
+    return None if row is None else DecisionCycle(**row._mapping)
 
 
 def open_due(ctx: PipelineContext) -> list[DecisionCycle]:

@@ -2,20 +2,20 @@
 
 from functools import lru_cache
 
-from sqlalchemy import Text, cast, select
+from sqlalchemy import Connection, Text, bindparam, cast, select
 from sqlalchemy.orm import Session
 
 from models import PlaybookVersion
 from trading.playbook import Playbook
 
+_ACTIVE = select(PlaybookVersion.version, cast(PlaybookVersion.content, Text)).where(
+    PlaybookVersion.account_id == bindparam("account_id"), PlaybookVersion.active
+)
 
-def active_playbook(session: Session, account_id: int) -> tuple[int, Playbook]:
+
+def active_playbook(session: Session | Connection, account_id: int) -> tuple[int, Playbook]:
     """Version and content. Raises LookupError when there is none, which start-up excludes."""
-    row = session.execute(
-        select(PlaybookVersion.version, cast(PlaybookVersion.content, Text)).where(
-            PlaybookVersion.account_id == account_id, PlaybookVersion.active
-        )
-    ).one_or_none()
+    row = session.execute(_ACTIVE, {"account_id": account_id}).one_or_none()
     if row is None:
         raise LookupError("no active playbook")
     version, content = row

@@ -5,17 +5,14 @@ be written, or its worker died every time it tried. A stage that may try again g
 when its tries are used up, the cycle ends. Nobody is asked for a decision after the cycle's deadline.
 """
 
-from dataclasses import replace
-from datetime import datetime, timedelta
-from typing import Any
+from datetime import datetime
 
 import structlog
 
-from execution import outbox
 from models import DecisionCycle
-from pipeline import claims
+from pipeline import claims, results
 from pipeline.context import PipelineContext
-from pipeline.stage import LEASE_S, QUEUE_TASKS, STAGE_QUEUES, Next, Retryable, StaleClaim, queue_of
+from pipeline.stage import STAGE_QUEUES, Next, Retryable, StaleClaim, queue_of
 from pipeline.stages import stage_function
 
 logger = structlog.get_logger()
@@ -57,12 +54,13 @@ def drive(ctx: PipelineContext, cycle: DecisionCycle, queue: str) -> str:
 def _store(ctx: PipelineContext, cycle: DecisionCycle, answer: Next, started: datetime, queue: str) -> None:
     """Commit the answer; an answer that cannot be stored ends the stage as a failure."""
     try:
-        _commit(ctx, cycle, answer, started, queue)
+        results.store(ctx, cycle, answer, started, queue)
     except StaleClaim:
         raise
     except Exception as error:
         logger.exception("stage_result_not_stored", stage=cycle.stage)
-        _commit(ctx, cycle, _failed(cycle, f"{type(error).__name__} in stage {cycle.stage}"), started, queue)
+        failure = _failed(cycle, f"{type(error).__name__} in stage {cycle.stage}")
+        results.store(ctx, cycle, failure, started, queue)
 
 
 def _run(ctx: PipelineContext, cycle: DecisionCycle) -> tuple[Next, datetime]:
@@ -91,48 +89,3 @@ def _failed(cycle: DecisionCycle, failure: str) -> Next:
     if cycle.stage == "journal" and cycle.attempt >= JOURNAL_ATTEMPTS:
         return Next("done", outcome="unknown", reason=failure)
     return Next(cycle.stage, delay_s=2, reason=failure)
-
-
-def _commit(ctx: PipelineContext, cycle: DecisionCycle, answer: Next, started: datetime, queue: str) -> None:
-    """Store the answer under the claim; keep the claim for a next stage on the same queue, else hand over."""
-    now = ctx.execution.clock.wall_now()
-    stage, token = cycle.stage, cycle.claim_token
-    assert token is not None
-    with ctx.execution.sessions.begin() as session:
-        if answer.write is None:
-            claims.lightly(session)
-        else:
-            row = claims.hold(session, cycle.id, token)
-            answer = replace(answer.write(session, row) or answer, write=None)
-            session.flush()
-        values, next_queue = _next_values(ctx, cycle, answer, now, queue)
-        entry = {"stage": stage, "started": started.isoformat(), "ended": now.isoformat(), "next": answer.stage}
-        if answer.reason:
-            entry["reason"] = answer.reason
-        claims.settle(session, cycle, token, values, entry)
-        if cycle.claim_token is None and answer.stage not in ("done", "execute"):
-            # `execute` is left by the trade worker, not by a message of ours.
-            outbox.post(session, QUEUE_TASKS[next_queue], next_queue, [cycle.id], not_before=cycle.not_before)
-            outbox.relay_after_commit(ctx.execution, session)
-    logger.info("state_transition", stage=stage, next=answer.stage, outcome=answer.outcome, reason=answer.reason)
-
-
-def _next_values(
-    ctx: PipelineContext, cycle: DecisionCycle, answer: Next, now: datetime, queue: str
-) -> tuple[dict[str, Any], str]:
-    """The columns to write, and the queue of the next stage."""
-    same_stage = answer.stage == cycle.stage
-    next_queue = queue_of(answer.stage, ctx.analyst.name) if answer.stage != "done" else ""
-    keep = not same_stage and answer.delay_s == 0 and next_queue == queue
-    values: dict[str, Any] = dict(answer.values)
-    values["stage"] = answer.stage
-    values["outcome"] = answer.outcome
-    if answer.reason is not None:
-        values["reason"] = answer.reason
-    values["attempt"] = cycle.attempt if same_stage else (1 if keep else 0)
-    values["lease_until"] = now + timedelta(seconds=LEASE_S[answer.stage]) if keep else None
-    values["claim_token"] = cycle.claim_token if keep else None
-    values["not_before"] = now + timedelta(seconds=answer.delay_s) if answer.delay_s else None
-    if answer.stage == "done":
-        values["finished_at"] = now
-    return values, next_queue

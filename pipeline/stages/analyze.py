@@ -1,9 +1,10 @@
 """Analyze: the analyst's decision, whoever it is. It answers HOLD with a reason rather than failing."""
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, func, select
 
 from brain.analyst import DecisionRequest, RecentTrade
 from models import DecisionCycle, Trade
+from models.session import at_once
 from pipeline.context import PipelineContext
 from pipeline.playbook_view import active_playbook
 from pipeline.stage import Next
@@ -11,19 +12,32 @@ from pipeline.stored import stored_snapshot
 from trading.decision import Action
 
 RECENT_TRADES = 10
+# Columns by the names of RecentTrade's fields.
+_RECENT = (
+    select(
+        Trade.id.label("trade_id"),
+        Trade.inst_id,
+        Trade.side.label("direction"),
+        func.coalesce(Trade.strategy, "").label("strategy"),
+        Trade.opened_market_at.label("opened_at"),
+        Trade.closed_market_at.label("closed_at"),
+        Trade.net_pnl.label("pnl"),
+        Trade.r_multiple,
+        func.coalesce(Trade.exit_reason, "").label("exit_reason"),
+    )
+    .where(Trade.account_id == bindparam("account_id"), Trade.closed_market_at.is_not(None))
+    .order_by(Trade.closed_market_at.desc())
+    .limit(RECENT_TRADES)
+)
 
 
 def analyze(ctx: PipelineContext, cycle: DecisionCycle) -> Next:
     """→ `gate` with a decision to judge; HOLD → `journal`."""
     stored = stored_snapshot(cycle)
-    with ctx.execution.sessions() as session:
-        version, playbook = active_playbook(session, ctx.execution.account_id)
-        closed = session.scalars(
-            select(Trade)
-            .where(Trade.account_id == ctx.execution.account_id, Trade.closed_market_at.is_not(None))
-            .order_by(Trade.closed_market_at.desc())
-            .limit(RECENT_TRADES)
-        ).all()
+    account_id = ctx.execution.account_id
+    with at_once(ctx.execution.sessions) as connection:
+        version, playbook = active_playbook(connection, account_id)
+        closed = connection.execute(_RECENT, {"account_id": account_id}).all()
     result = ctx.analyst.decide(
         DecisionRequest(
             cycle_id=cycle.id,
@@ -33,7 +47,7 @@ def analyze(ctx: PipelineContext, cycle: DecisionCycle) -> Next:
             playbook=playbook,
             playbook_version=version,
             research=(cycle.research or {}).get("text"),
-            recent_trades=tuple(_recent(trade) for trade in closed),
+            recent_trades=tuple(RecentTrade(**trade._mapping) for trade in closed),
         )
     )
     decision = result.decision
@@ -45,18 +59,3 @@ def analyze(ctx: PipelineContext, cycle: DecisionCycle) -> Next:
     if decision.action is Action.HOLD:
         return Next("journal", values, reason=result.reason or decision.reasoning)
     return Next("gate", values)
-
-
-def _recent(trade: Trade) -> RecentTrade:
-    assert trade.closed_market_at is not None
-    return RecentTrade(
-        trade_id=trade.id,
-        inst_id=trade.inst_id,
-        direction=trade.side,
-        strategy=trade.strategy or "",
-        opened_at=trade.opened_market_at,
-        closed_at=trade.closed_market_at,
-        pnl=trade.net_pnl,
-        r_multiple=trade.r_multiple,
-        exit_reason=trade.exit_reason or "",
-    )

@@ -8,7 +8,8 @@ from typing import Any
 
 from exchange.errors import ReadFailed
 from models import DecisionCycle
-from pipeline.account_view import account_snapshot, history, read_account
+from models.session import at_once
+from pipeline.account_view import account_and_history, read_account
 from pipeline.context import PipelineContext
 from pipeline.market_view import MarketUnavailable, full_snapshot
 from pipeline.stage import Next, Retryable
@@ -31,9 +32,8 @@ def collect(ctx: PipelineContext, cycle: DecisionCycle) -> Next:
         raise Retryable(str(error)) from error
     except (ReadFailed, ClockUnavailable) as error:
         return Next("journal", reason=f"hold: account state unknown: {error}")
-    with ctx.execution.sessions() as session:
-        account = account_snapshot(ctx, session, reading)
-        past = history(ctx, session, market_now)
+    with at_once(ctx.execution.sessions) as connection:
+        account, past = account_and_history(ctx, connection, reading, market_now)
     values: dict[str, Any] = {
         "snapshot": {
             "market": market.model_dump(mode="json"),

@@ -16,7 +16,7 @@ from exchange.errors import ReadFailed
 from execution import intents
 from execution.errors import DuplicateIntent
 from models import DecisionCycle, Order, RiskVerdict
-from pipeline.account_view import AccountReading, account_snapshot, entries_allowed, history, read_account
+from pipeline.account_view import AccountReading, account_and_history, entries_allowed, read_account
 from pipeline.context import PipelineContext
 from pipeline.market_view import MarketUnavailable, live_market
 from pipeline.stage import Next
@@ -79,6 +79,7 @@ def _decide(
     intents.account_lock(session, account_id)
     if decision.action in ENTERING and reading is not None and _entered_since(session, account_id, reading.taken_at):
         return Next("gate", delay_s=AGAIN_S, reason="another entry was filled while the account was read")
+    account, past = account_and_history(ctx, session, reading, market_now)
     given = GateInput(
         decision=decision,
         decided_at=decided_at,
@@ -86,8 +87,8 @@ def _decide(
         market_now=market_now,
         market=seen,
         live=live,
-        account=account_snapshot(ctx, session, reading),
-        history=history(ctx, session, market_now),
+        account=account,
+        history=past,
         instrument=ctx.instruments[cycle.inst_id],
         limits=ctx.limits,
         entries_allowed=entries_allowed(session, account_id),

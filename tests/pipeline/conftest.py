@@ -24,7 +24,7 @@ from models import DecisionCycle, RiskVerdict
 from models.session import build_engine, build_sessions
 from paper.launch import ExchangeProcess, launch
 from pipeline import runner
-from pipeline.account_view import account_snapshot, history, read_account
+from pipeline.account_view import account_and_history, read_account
 from pipeline.context import PipelineContext
 from pipeline.market_view import BARS, full_snapshot
 from runtime.postgres import EmbeddedPostgres
@@ -98,8 +98,7 @@ class Desk:
         market = full_snapshot(self.ctx, inst_id, self.slot)
         reading = read_account(self.ctx)
         with self.bot.sessions() as session:
-            account = account_snapshot(self.ctx, session, reading)
-            past = history(self.ctx, session, self.bot.ctx.clock.market_now())
+            account, past = account_and_history(self.ctx, session, reading, self.bot.ctx.clock.market_now())
         assert market.last is not None
         up = Decimal(-1 if action is Action.OPEN_SHORT else 1)
         entering = action not in (Action.CLOSE, Action.HOLD)

@@ -1,0 +1,49 @@
+"""What a statement costs and promises: its own transaction, with or without waiting for the disk."""
+
+import pytest
+from sqlalchemy import func, select, text
+from sqlalchemy.exc import DBAPIError
+
+from models.session import at_once, build_engine, build_sessions
+
+DURABILITY = select(func.current_setting("synchronous_commit"))
+
+
+@pytest.fixture
+def sessions(database_url):
+    engine = build_engine(database_url, "tests")
+    sessions = build_sessions(engine)
+    with at_once(sessions) as connection:  # the tests' server is set up not to wait; this database shall
+        connection.execute(text(f"ALTER DATABASE {engine.url.database} SET synchronous_commit = on"))
+    engine.dispose()
+    yield sessions
+    engine.dispose()
+
+
+def test_a_statement_at_once_is_committed_by_itself(sessions):
+    with at_once(sessions, lightly=True) as connection:
+        connection.execute(text("CREATE TABLE kept (n int)"))
+        connection.execute(text("INSERT INTO kept VALUES (1)"))
+        with pytest.raises(DBAPIError):
+            connection.execute(text("INSERT INTO kept VALUES (1 / 0)"))
+        with sessions() as session:
+            assert session.scalar(text("SELECT sum(n) FROM kept")) == 1
+
+
+def test_lightly_spares_the_disk_for_that_statement_only(sessions):
+    with at_once(sessions, lightly=True) as connection:
+        assert connection.scalar(DURABILITY) == "off"
+    with at_once(sessions) as connection:
+        assert connection.scalar(DURABILITY) == "on"
+    with sessions.begin() as session:
+        assert session.scalar(DURABILITY) == "on"
+
+
+def test_a_session_after_one_at_once_still_rolls_back(sessions):
+    with at_once(sessions) as connection:
+        connection.execute(text("CREATE TABLE undone (n int)"))
+    with pytest.raises(RuntimeError), sessions.begin() as session:
+        session.execute(text("INSERT INTO undone VALUES (1)"))
+        raise RuntimeError
+    with at_once(sessions) as connection:
+        assert connection.scalar(text("SELECT count(*) FROM undone")) == 0
