@@ -126,8 +126,9 @@ def latencies(bot: Running) -> tuple[list[float], list[float]]:
     """Milliseconds from the bar's close at the exchange to the stored decision, and to the entry's arrival there."""
     exports = bot.exports()
     with httpx.Client(base_url=exports["OKX_REST_URL"], trust_env=False) as client:
-        closes = client.get("/paper/ledger", params={"kind": "bar_close", "limit": 20000}).json()["entries"]
-        requests = client.get("/paper/ledger", params={"kind": "request", "limit": 20000}).json()["entries"]
+        ledger = f"http://127.0.0.1:{client.get('/paper/clock').json()['admin_port']}/paper/ledger"
+        closes = client.get(ledger, params={"kind": "bar_close", "limit": 20000}).json()["entries"]
+        requests = client.get(ledger, params={"kind": "request", "limit": 20000}).json()["entries"]
     closed = {(row["instId"], int(row["market_ms"])): int(row["wall_us"]) for row in closes if row["bar"] == "5m"}
     arrived = {cl_ord_id: int(row["wall_us"]) for row in requests for cl_ord_id in row["clOrdIds"]}
     connection = psycopg2.connect(exports["DATABASE_URL"])

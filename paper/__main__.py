@@ -11,7 +11,7 @@ import structlog
 from paper.errors import StartRefused
 from paper.exchange import Exchange
 from paper.options import DEFAULT_INSTRUMENTS, PaperOptions, parse_speed, parse_switches
-from paper.server.app import bind, serve
+from paper.server.process import bind, serve
 
 
 def read_options(arguments: Sequence[str]) -> PaperOptions:
@@ -19,6 +19,9 @@ def read_options(arguments: Sequence[str]) -> PaperOptions:
     parser = argparse.ArgumentParser(prog="paper", description="A local exchange that speaks OKX v5.")
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=0, help="0 picks a free one")
+    parser.add_argument(
+        "--admin-port", type=int, default=0, help="of the ledger, the audit and faults; always loopback"
+    )
     parser.add_argument("--data", type=Path, required=True, help="folder for the state")
     parser.add_argument(
         "--market", default="synthetic", help="synthetic, or candle files: FILE or INST=FILE, comma-joined"
@@ -40,10 +43,12 @@ def read_options(arguments: Sequence[str]) -> PaperOptions:
         raise StartRefused(f"--equity {given.equity}: must be above 0 and below 10^12")
     if given.seed < 0:
         raise StartRefused(f"--seed {given.seed}: must be 0 or more")
-    if not 0 <= given.port <= 65535:
-        raise StartRefused(f"--port {given.port}: must be from 0 to 65535")
+    for name, port in (("--port", given.port), ("--admin-port", given.admin_port)):
+        if not 0 <= port <= 65535:
+            raise StartRefused(f"{name} {port}: must be from 0 to 65535")
     return PaperOptions(
-        data=given.data, host=given.host, port=given.port, market=given.market, speed=parse_speed(given.speed),
+        data=given.data, host=given.host, port=given.port, admin_port=given.admin_port,
+        market=given.market, speed=parse_speed(given.speed),
         seed=given.seed, instruments=tuple(name for name in given.instruments.split(",") if name),
         warmup_bars=given.warmup_bars, decision_bar=given.decision_bar, equity=equity, admin=given.admin,
         switches=parse_switches(given.switch),
@@ -62,11 +67,12 @@ def run(options: PaperOptions) -> int:
     )
     try:
         listener = bind(options.host, options.port)
+        admin = bind("127.0.0.1", options.admin_port, "admin port")
         exchange = Exchange(options)
     except StartRefused as refusal:
         sys.stderr.write(f"exchange: {refusal}\n")
         return 2
-    serve(exchange, listener)
+    serve(exchange, listener, admin)
     return 0
 
 

@@ -71,6 +71,8 @@ class Exchange:
         self.market = Market(make_source(options), options.seed, options.warmup_bars)
         self.ended = False
         self.timers: dict[str, int] = {}
+        # Fault: how far the wall clock that clients see is ahead, in ms.
+        self.skew_ms = 0
         self._visibility_ms = int(options.switch("order_visibility_delay_ms"))
         self._acknowledged: dict[str, int] = {}
         self._saved_ms = 0
@@ -189,6 +191,10 @@ class Exchange:
     def uid(self) -> str:
         """The first account."""
         return next(iter(self.credentials.values())).uid
+
+    def wall_ms(self) -> int:
+        """Wall time as clients see it: signatures, `expTime`, public/time."""
+        return wall_ms() + self.skew_ms
 
     def now_ms(self) -> int:
         """Market time for stamps; never behind the prices."""

@@ -28,6 +28,7 @@ class ExchangeProcess:
     arguments: list[str]
     process: "subprocess.Popen[bytes]"
     port: int
+    admin_port: int
     account: dict[str, str] = field(default_factory=dict)
     # Without TLS verification set up: that alone would cost a tenth of a second a client.
     _http: httpx.Client = field(default_factory=lambda: httpx.Client(verify=False, timeout=300))
@@ -37,16 +38,28 @@ class ExchangeProcess:
         return f"http://127.0.0.1:{self.port}"
 
     @property
+    def admin_url(self) -> str:
+        """Where the ledger, the audit and faults are."""
+        return f"http://127.0.0.1:{self.admin_port}"
+
+    def _base(self, path: str) -> str:
+        return self.admin_url if path.startswith("/paper/") else self.rest_url
+
+    @property
     def ws_url(self) -> str:
         """Base of the sockets; append /public, /private or /business."""
         return f"ws://127.0.0.1:{self.port}/ws/v5"
 
     def get(self, path: str, **query: Any) -> Any:
-        """A plain GET, e.g. `get("/paper/clock")`."""
-        return self._http.get(f"{self.rest_url}{path}", params=query).json()
+        """A plain GET, e.g. `get("/paper/clock")`; what begins with /paper/ goes to the admin port."""
+        return self._http.get(f"{self._base(path)}{path}", params=query).json()
 
     def post(self, path: str, body: Any) -> Any:
-        return self._http.post(f"{self.rest_url}{path}", json=body).json()
+        return self._http.post(f"{self._base(path)}{path}", json=body).json()
+
+    def clear_faults(self) -> None:
+        """Forget the faults that wait."""
+        self._http.delete(f"{self.admin_url}/paper/faults")
 
     def advance(self, bars: int = 1) -> Any:
         """Lockstep: play whole decision bars; the market clock afterwards."""
@@ -72,7 +85,7 @@ class ExchangeProcess:
     def restart(self) -> "ExchangeProcess":
         """Start again on the same data and port; the process must have ended."""
         again = launch(self.data, self.arguments, port=self.port)
-        self.process, self._http = again.process, again._http
+        self.process, self.admin_port, self._http = again.process, again.admin_port, again._http
         return self
 
 
@@ -88,10 +101,10 @@ def launch(data: Path, arguments: Sequence[str] = (), port: int = 0) -> Exchange
         process = subprocess.Popen(command, stdout=out, stderr=err, start_new_session=True, env=environment)
     deadline = time.monotonic() + STARTS_WITHIN_S
     while time.monotonic() < deadline:
-        found = _port(log, written)
+        found = _ports(log, written)
         if found:
             account = json.loads((data / "account.json").read_text())
-            return ExchangeProcess(data, list(arguments), process, found, account)
+            return ExchangeProcess(data, list(arguments), process, *found, account)
         if process.poll() is not None:
             raise ExchangeDied(f"exit {process.returncode}: {errors.read_text().strip()}")
         time.sleep(0.02)
@@ -100,10 +113,11 @@ def launch(data: Path, arguments: Sequence[str] = (), port: int = 0) -> Exchange
     raise ExchangeDied(f"no answer within {STARTS_WITHIN_S:.0f} s")
 
 
-def _port(log: Path, offset: int) -> int | None:
+def _ports(log: Path, offset: int) -> tuple[int, int] | None:
     with log.open("rb") as lines:
         lines.seek(offset)
         for line in lines:
             if b'"exchange_started"' in line and line.endswith(b"\n"):
-                return int(json.loads(line)["port"])
+                started = json.loads(line)
+                return int(started["port"]), int(started["admin_port"])
     return None

@@ -30,6 +30,7 @@ class PaperOptions:
     data: Path | None = None
     host: str = "127.0.0.1"
     port: int = 0
+    admin_port: int = 0
     market: str = "synthetic"
     speed: Speed = 60
     seed: int = 1

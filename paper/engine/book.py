@@ -83,3 +83,13 @@ class Book:
             wanted -= size
             fills.append((price, size))
         return fills
+
+    def thin(self, keep: Decimal) -> None:
+        """Take away all but `keep` contracts of each side, for the rest of the step."""
+        for side in ("asks", "bids"):
+            left = keep
+            for number in range(MAX_LEVELS):
+                _, size = self.level(side, number)
+                kept = min(size, left)
+                left -= kept
+                self._taken[side, number] = self._taken.get((side, number), ZERO) + size - kept

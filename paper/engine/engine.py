@@ -17,6 +17,7 @@ from paper.engine.matching import cancel, meet_resting
 from paper.engine.orders import Params
 from paper.engine.quote import Quote
 from paper.engine.state import EngineState
+from paper.numbers import ZERO
 
 Result = dict[str, str]
 Command = Callable[[EngineState, Account, Params], Result]
@@ -83,6 +84,13 @@ def _cancel_all(state: EngineState, account: Account, params: Params) -> Result:
     return {}
 
 
+def _thin_book(state: EngineState, account: Account, params: Params) -> Result:
+    """A fault: an instrument's book holds `sz` contracts a side until the next price."""
+    inst_id, keep = orders.word(params, "instId"), orders.number(params, "sz")
+    state.book(state.instrument(inst_id).inst_id).thin(ZERO if keep is None else keep)
+    return {}
+
+
 COMMANDS: dict[str, Command] = {
     "place": _place,
     "cancel": _cancel,
@@ -95,6 +103,7 @@ COMMANDS: dict[str, Command] = {
     "set_position_mode": _mode,
     "adjust_margin": _margin,
     "cancel_all": _cancel_all,
+    "thin_book": _thin_book,
 }
 
 

@@ -18,7 +18,7 @@ T = TypeVar("T")
 class Call:
     """`params` holds the query of a GET or the JSON object of a POST; `items` the JSON array of a batch.
 
-    `ledger_notes` goes to the ledger only: what OKX does not tell the caller.
+    `ledger_notes` goes to the ledger only: what OKX does not tell the caller. `fault` names what strikes the reply.
     """
 
     exchange: Exchange
@@ -29,6 +29,7 @@ class Call:
     credentials: Credentials | None = None
     wall_ms: int = 0
     ledger_notes: dict[str, str] = field(default_factory=dict)
+    fault: str = ""
 
     @property
     def uid(self) -> str:

@@ -30,6 +30,7 @@ def info(exchange: Exchange, bars: list[str]) -> dict[str, Any]:
         "switches": {name: options.switch(name) for name in SWITCHES},
         "uid": exchange.uid,
         "admin": options.admin,
+        "data": str(options.data) if options.data is not None else "",
     }
 
 
@@ -62,13 +63,14 @@ def audit(exchange: Exchange) -> dict[str, Any]:
 
 
 def ledger(exchange: Exchange, query: Mapping[str, object]) -> dict[str, Any]:
-    """Entries by `kind`, `clOrdId`, `after` (entry number), newest `limit`."""
+    """Entries by `kind`, `clOrdId`, `path`, `account`, `after` (entry number), newest `limit`."""
 
     def whole(name: str, default: int) -> int:
         value = word(query, name)
         return int(value) if value.isdecimal() else default
 
     entries = exchange.ledger.select(
-        word(query, "kind"), word(query, "clOrdId"), whole("after", 0), min(20000, whole("limit", 1000))
-    )
+        word(query, "kind"), word(query, "clOrdId"), whole("after", 0), min(20000, whole("limit", 1000)),
+        path=word(query, "path"), account=word(query, "account"),
+    )  # fmt: skip
     return {"entries": entries}

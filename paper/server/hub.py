@@ -6,7 +6,8 @@ bar's final state is pushed. A candle's closing push carries confirm "1" the mom
 
 import asyncio
 import zlib
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
+from time import monotonic
 from typing import Any
 
 import structlog
@@ -14,10 +15,11 @@ import structlog
 from paper.clock import wall_ms
 from paper.engine.events import AlgoEvent, BalanceEvent, Event, OrderEvent
 from paper.exchange import Exchange
+from paper.faults import Fault, FaultPlan, hits
 from paper.market.bars import MINUTE
 from paper.numbers import text
 from paper.server.channels import candle_bar, concerns
-from paper.server.connection import Connection
+from paper.server.connection import CALM, Connection, Push
 from paper.server.market_rows import MarketRows
 from paper.server.rows import algo_push, balance_row, instrument_row, order_push, position_row
 
@@ -29,12 +31,25 @@ BOOK_DEPTH = 50
 FLUSH_S = 10.0
 
 
+# Fault, connection, target, request, and what carries it out.
+Strike = Callable[[Fault, Connection, str, Row, Callable[[], Row]], Awaitable[None]]
+
+
+async def _no_strike(
+    fault: Fault, connection: Connection, target: str, request: Row, process: Callable[[], Row]
+) -> None:
+    connection.send(process())
+
+
 class Hub:
     """All connections of one server."""
 
     def __init__(self, exchange: Exchange) -> None:
         self.exchange = exchange
         self.connections: set[Connection] = set()
+        self.faults = FaultPlan(exchange.options.seed)
+        # Answers an order operation that a fault strikes; set by the server.
+        self.strike: Strike = _no_strike
         self.rows = MarketRows(exchange)
         self._books: dict[str, Row] = {}
         self._last_slow: dict[str, int] = {}
@@ -49,20 +64,17 @@ class Hub:
 
     async def flush(self) -> None:
         """Wait until everything pushed so far has been handed to the sockets; who does not read is dropped."""
-        waiting = {
-            asyncio.ensure_future(c.queue.join()): c
-            for c in self.connections
-            if c.close_code is None and not c.queue.empty()
-        }
-        if not waiting:
-            await asyncio.sleep(0)
-            return
-        _, stuck = await asyncio.wait(waiting, timeout=FLUSH_S)
-        for task in stuck:
-            task.cancel()
-            connection = waiting[task]
-            logger.warning("ws_client_does_not_read", endpoint=connection.endpoint)
-            connection.drop()
+        for connection in list(self.connections):
+            connection.write_out()
+        until = monotonic() + FLUSH_S
+        await asyncio.sleep(0)
+        while waiting := [c for c in self.connections if c.close_code is None and c.backlog > CALM]:
+            if monotonic() > until:
+                for connection in waiting:
+                    logger.warning("ws_client_does_not_read", endpoint=connection.endpoint)
+                    connection.drop()
+                return
+            await asyncio.sleep(0.002)
 
     # --- market ---------------------------------------------------------------------------------------------
 
@@ -101,9 +113,9 @@ class Hub:
         closes = (now - bar.offset_ms) % bar.length_ms == 0
         if self.exchange.options.lockstep and not closes and not decision:
             return
-        data = self.candle_rows(kind[0], name, kind[1])
+        push = Push(self.candle_rows(kind[0], name, kind[1]))
         for connection, arg in targets:
-            connection.push(arg, data)
+            connection.push(arg, push)
 
     def candle_rows(self, kind: str, name: str, bar_name: str) -> list[Any]:
         """The newest candle of a candle channel."""
@@ -125,13 +137,13 @@ class Hub:
     def _push_public(self, channel: str, name: str, targets: list[tuple[Connection, Row]]) -> None:
         if channel == "books":
             message = self._book_update(name)
-            for connection, arg in targets:
-                if message["asks"] or message["bids"]:
-                    connection.push(arg, [message], action="update")
-            return
-        data = self.public_rows(channel, name)
+            if not message["asks"] and not message["bids"]:
+                return
+            push = Push([message], action="update")
+        else:
+            push = Push(self.public_rows(channel, name))
         for connection, arg in targets:
-            connection.push(arg, data)
+            connection.push(arg, push)
 
     def public_rows(self, channel: str, name: str) -> list[Any]:
         """The present data of a public channel."""
@@ -301,6 +313,18 @@ class Hub:
             data = self.public_rows(channel, name)
             if data:
                 connection.push(arg, data)
+
+    def each(self, path: str, fault: str) -> None:
+        """Drop, reset or silence the sockets whose endpoint a fault's path covers."""
+        for connection in list(self.connections):
+            if not hits(path, f"/ws/v5/{connection.endpoint}"):
+                continue
+            if fault == "ws_silent":
+                connection.silent = True
+            elif fault == "ws_reset":
+                connection.cut(reset=True)
+            else:
+                connection.close(1012)
 
     def notice(self) -> None:
         """Announce a service upgrade to everyone (64008)."""

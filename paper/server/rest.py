@@ -43,15 +43,19 @@ class Rest:
         self.exchange = exchange
         self._limiter = RateLimiter() if exchange.options.switch("rate_limits") == "on" else None
 
-    def handle(self, method: str, target: bytes, headers: Mapping[str, str], body: bytes = b"") -> Reply:
-        """`target` is path and query as sent; header names are lower-case."""
+    def handle(
+        self, method: str, target: bytes, headers: Mapping[str, str], body: bytes = b"", fault: str = ""
+    ) -> Reply:
+        """`target` is path and query as sent; header names are lower-case; `fault` names what strikes the reply."""
         arrival = wall_us()
         raw_path, _, query = target.partition(b"?")
         path = raw_path.decode("latin-1")
+        call = Call(self.exchange, method, path, {}, wall_ms=self.exchange.wall_ms(), fault=fault)
         route = ROUTES.get((method, path))
         if route is None:
-            return _refusal(OkxError("50115") if path in PATHS else OkxError("404", message="Not Found", status=404))
-        call = Call(self.exchange, method, path, {}, wall_ms=arrival // 1000)
+            error = OkxError("50115") if path in PATHS else OkxError("404", message="Not Found", status=404)
+            self._note("refused", call, query, arrival, error.status, error.code)
+            return refusal(error)
         try:
             if route.private:
                 call.credentials = verify(self.exchange.credentials, method, target, body, headers, call.wall_ms)
@@ -64,23 +68,28 @@ class Rest:
             if route.mutates:
                 _check_expiry(headers, call.wall_ms)
                 return self._mutate(route, call, body, arrival)
-            return _answer(route.handler(call))
-        except OkxError as refusal:
-            reply = _refusal(refusal)
+            reply = _answer(route.handler(call))
+            self._note("read", call, query, arrival, reply.status, "0")
+            return reply
+        except OkxError as refused:
+            reply = refusal(refused)
             if route.mutates and call.credentials is not None:
                 self._enter(reply, call, body, arrival, [])
+            else:
+                known = call.credentials is not None or not route.private
+                self._note("read" if known else "refused", call, query, arrival, reply.status, refused.code)
             return reply
         except Exception:
             # A fault of ours: the request may or may not have been carried out, which is what 50026 means.
             logger.exception("request_failed", method=method, path=path)
-            return _refusal(OkxError("50026"))
+            return refusal(OkxError("50026"))
 
     def _mutate(self, route: Route, call: Call, body: bytes, arrival: int) -> Reply:
         try:
             data = route.handler(call)
-        except OkxError as refusal:
+        except OkxError as refused:
             # A refusal of a single-purpose call (close, leverage) keeps HTTP 200: it is the call's outcome.
-            reply = _refusal(OkxError(refusal.code, message=refusal.message, status=200))
+            reply = refusal(OkxError(refused.code, message=refused.message, status=200))
             self._enter(reply, call, body, arrival, [])
             return reply
         per_order = bool(data) and "sCode" in data[0]
@@ -97,6 +106,17 @@ class Rest:
         self.exchange.note_orders(data, call.wall_ms)
         return reply
 
+    def _note(self, kind: str, call: Call, query: bytes, arrival: int, status: int, code: str) -> None:
+        self.exchange.ledger.add(
+            kind,
+            {
+                "wall_us": arrival, "reply_wall_us": wall_us(),
+                "account": call.credentials.uid if call.credentials is not None else "", "method": call.method,
+                "path": call.path, "query": query.decode("latin-1"), "status": status, "code": code,
+                "fault": call.fault,
+            },
+        )  # fmt: skip
+
     def _enter(self, reply: Reply, call: Call, body: bytes, arrival: int, data: list[Any]) -> None:
         outcome = orjson.loads(reply.body)
         keep = ("ordId", "clOrdId", "algoId", "algoClOrdId", "sCode", "sMsg")
@@ -106,7 +126,7 @@ class Rest:
                 "wall_us": arrival, "reply_wall_us": wall_us(), "market_ms": self.exchange.now_ms(),
                 "account": call.uid, "method": call.method, "path": call.path,
                 "body": body.decode("utf-8", "replace"), "status": reply.status, "code": outcome["code"],
-                "msg": outcome["msg"], "clOrdIds": client_ids(call), "fault": "",
+                "msg": outcome["msg"], "clOrdIds": client_ids(call), "fault": call.fault,
                 "results": [{**{k: row[k] for k in keep if k in row}, **call.ledger_notes} for row in data],
             },
         )  # fmt: skip
@@ -154,7 +174,8 @@ def _answer(data: list[Any]) -> Reply:
     return Reply(200, orjson.dumps({"code": "0", "data": data, "msg": ""}))
 
 
-def _refusal(error: OkxError) -> Reply:
+def refusal(error: OkxError) -> Reply:
+    """The whole request's refusal. Those of the signature come without `data`, as from OKX."""
     if error.code.startswith("501"):
         return Reply(error.status, orjson.dumps({"msg": error.message, "code": error.code}))
     return Reply(error.status, orjson.dumps({"code": error.code, "data": [], "msg": error.message}))

@@ -1,17 +1,18 @@
 """The WebSocket protocol of one connection: ping, login, subscriptions, order operations."""
 
 import asyncio
+import contextlib
 from time import monotonic
 from typing import Any
 
 import orjson
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from paper.clock import wall_ms, wall_us
+from paper.clock import wall_us
 from paper.exchange import Exchange
 from paper.server.auth import verify_login
 from paper.server.channels import candle_bar, endpoint_of, needs_login, required_argument
-from paper.server.connection import Connection, key_of
+from paper.server.connection import SLOW_READER, Connection, key_of
 from paper.server.hub import Hub
 from paper.server.trade_api import operate
 
@@ -31,44 +32,32 @@ Message = dict[str, Any]
 class Session:
     """Serves one accepted socket until either side leaves."""
 
-    def __init__(self, hub: Hub, socket: WebSocket, endpoint: str) -> None:
+    def __init__(self, hub: Hub, socket: WebSocket, endpoint: str, transport: asyncio.Transport) -> None:
         self._hub = hub
         self._exchange: Exchange = hub.exchange
         self._socket = socket
-        self.connection = Connection(endpoint)
+        self._late: set[asyncio.Future[None]] = set()
+        self.connection = Connection(endpoint, transport, hub.faults)
 
     async def run(self) -> None:
         await self._socket.accept()
         self._hub.connections.add(self.connection)
-        tasks: list[asyncio.Task[Any]] = [asyncio.create_task(self._write()), asyncio.create_task(self._watch())]
         reader = asyncio.create_task(self._read())
-        dropped = asyncio.create_task(self.connection.gone.wait())
+        gone = asyncio.create_task(self.connection.gone.wait())
+        tasks = [reader, gone, asyncio.create_task(self._watch())]
         try:
-            await asyncio.wait({reader, dropped}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({reader, gone}, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            tasks += [reader, dropped]
             self._hub.connections.discard(self.connection)
             self.connection.subscriptions.clear()
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-            while not self.connection.queue.empty():
-                self.connection.queue.get_nowait()
-                self.connection.queue.task_done()
-
-    async def _write(self) -> None:
-        queue = self.connection.queue
-        while True:
-            text = await queue.get()
-            try:
-                if text is None:
-                    await self._socket.close(self.connection.close_code or 1000)
-                    return
-                await self._socket.send_text(text)
-            except (WebSocketDisconnect, RuntimeError):
-                return  # the reader sees the disconnect and cleans up
-            finally:
-                queue.task_done()
+        if self.connection.close_code == SLOW_READER:
+            self.connection.cut()
+        elif self.connection.close_code is not None:
+            with contextlib.suppress(WebSocketDisconnect, RuntimeError):  # the other side was first
+                await self._socket.close(self.connection.close_code)
 
     async def _watch(self) -> None:
         """Close a connection that nothing has been pushed on for 30 s, as OKX does."""
@@ -125,8 +114,20 @@ class Session:
             for arg in args:
                 self._subscribe(op, arg, id_, text)
 
+    def _note(self, op: str, arg: Message, code: str, uid: str) -> None:
+        now = wall_us()
+        self._exchange.ledger.add(
+            "refused" if op == "login" and code != "0" else "read",
+            {
+                "wall_us": now, "reply_wall_us": now, "account": uid, "method": "WS",
+                "path": f"/ws/v5/{self.connection.endpoint}", "query": orjson.dumps({"op": op, "arg": arg}).decode(),
+                "status": 0, "code": code, "fault": "", "connId": self.connection.conn_id,
+            },
+        )  # fmt: skip
+
     def _login(self, arg: Message) -> None:
-        credentials, code = verify_login(self._exchange.credentials, arg, wall_ms())
+        credentials, code = verify_login(self._exchange.credentials, arg, self._exchange.wall_ms())
+        self._note("login", {"apiKey": arg.get("apiKey")}, code, credentials.uid if credentials else "")
         if credentials is None:
             self._error(code, LOGIN_ERRORS[code])
             self.connection.close(4001)
@@ -137,6 +138,8 @@ class Session:
     def _subscribe(self, op: str, arg: Message, id_: object, text: str) -> None:
         channel = arg.get("channel")
         refusal = self._refusal(channel, arg, text)
+        mine = self.connection.credentials
+        self._note(op, arg, refusal[0] if refusal else "0", mine.uid if mine else "")
         if refusal is not None:
             self._error(*refusal, id_)
             return
@@ -151,7 +154,8 @@ class Session:
         self.connection.send(ack)
         if needs_login(str(channel)):
             self._count(str(channel))
-        if not self.connection.silent:
+        target = f"/ws/v5/{self.connection.endpoint}/{channel}"
+        if not self.connection.silent and self._hub.faults.take("subscription", target) is None:
             self.connection.subscriptions[key] = arg
             self._hub.greet(self.connection, arg)
 
@@ -202,6 +206,18 @@ class Session:
 
     def _operate(self, request: Message) -> None:
         """Order operations over the private endpoint."""
+        target = f"/ws/v5/{self.connection.endpoint}/{request['op']}"
+        fault = self._hub.faults.take("request", target)
+        if fault is None:
+            self.connection.send(self._carry_out(request))
+            return
+        answering = asyncio.ensure_future(
+            self._hub.strike(fault, self.connection, target, request, lambda: self._carry_out(request, fault.name))
+        )
+        self._late.add(answering)
+        answering.add_done_callback(self._late.discard)
+
+    def _carry_out(self, request: Message, fault: str = "") -> Message:
         arrival = wall_us()
         op, args, id_ = request["op"], request.get("args"), request.get("id")
         name, most = OPERATIONS[op]
@@ -215,7 +231,7 @@ class Session:
             or not all(isinstance(arg, dict) for arg in args)
         ):
             answer.update(code="60013", msg="Invalid args")
-        elif str(request.get("expTime", "")).isdecimal() and int(str(request["expTime"])) < arrival // 1000:
+        elif str(request.get("expTime", "")).isdecimal() and int(str(request["expTime"])) < self._exchange.wall_ms():
             answer.update(code="50036", msg="The expTime can't be earlier than the current system time. "
                           "Please adjust the expTime and try again.")  # fmt: skip
         else:
@@ -230,8 +246,8 @@ class Session:
                 )
         answer.update(inTime=str(arrival), outTime=str(wall_us()))
         if self.connection.credentials is not None:
-            self._enter(op, request, answer, arrival)
-        self.connection.send(answer)
+            self._enter(op, request, answer, arrival, fault)
+        return answer
 
     def _named(self, arg: Message) -> Message:
         """Resolve instIdCode to instId where only the code is sent."""
@@ -242,7 +258,7 @@ class Session:
                 return {**arg, "instId": instrument.inst_id}
         return {**arg, "instId": "?"}
 
-    def _enter(self, op: str, request: Message, answer: Message, arrival: int) -> None:
+    def _enter(self, op: str, request: Message, answer: Message, arrival: int, fault: str) -> None:
         credentials = self.connection.credentials
         keep = ("ordId", "clOrdId", "sCode", "sMsg")
         args = request.get("args")
@@ -254,6 +270,6 @@ class Session:
                 "body": orjson.dumps(request).decode(), "status": 0, "code": answer["code"], "msg": answer["msg"],
                 "clOrdIds": [str(a["clOrdId"]) for a in args if isinstance(a, dict) and a.get("clOrdId")]
                 if isinstance(args, list) else [],
-                "fault": "", "results": [{k: row[k] for k in keep if k in row} for row in answer["data"]],
+                "fault": fault, "results": [{k: row[k] for k in keep if k in row} for row in answer["data"]],
             },
         )  # fmt: skip

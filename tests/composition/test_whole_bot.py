@@ -84,7 +84,9 @@ class Bot:
         return answer["data"]
 
     def audit(self) -> dict[str, Any]:
-        accounts = httpx.get(self.exports()["OKX_REST_URL"] + "/paper/audit", trust_env=False).json()["accounts"]
+        clock = httpx.get(self.exports()["OKX_REST_URL"] + "/paper/clock", trust_env=False).json()
+        audit = f"http://127.0.0.1:{clock['admin_port']}/paper/audit"
+        accounts = httpx.get(audit, trust_env=False).json()["accounts"]
         return next(iter(accounts.values()))
 
     def log(self, service: str) -> list[dict[str, Any]]:

@@ -17,7 +17,7 @@ ORDER = "/api/v5/trade/order"
 @pytest.fixture(autouse=True)
 def _clean(exchange_server: ExchangeProcess) -> Iterator[None]:
     yield
-    httpx.delete(f"{exchange_server.rest_url}/paper/faults")
+    exchange_server.clear_faults()
 
 
 def plan(server: ExchangeProcess, **fault: Any) -> None:
