@@ -27,7 +27,7 @@ CHECKOUT = Path(__file__).resolve().parent
 # Environment names we judge for typing errors; other names in the environment belong to other programs.
 OWN_PREFIXES = (
     "PAPER_", "OKXBOT_", "OPUS_", "HAIKU_", "MAX_", "LLM_", "FRESH_", "DAILY_LOSS", "DRAWDOWN_", "MIN_REWARD",
-    "ORDER_EXP", "ENTRY_", "NAKED_", "LOSS_", "DECISION_", "REENTRY_", "UNKNOWN_", "HALT_CLEARS", "LIVE_ACCOUNT",
+    "ORDER_EXP", "ENTRY_", "NAKED_", "LOSS_", "DECISION_", "REENTRY_", "PROTECTION_", "UNKNOWN_", "HALT_CLEARS", "LIVE_ACCOUNT",
 )  # fmt: skip
 PAPER_ONLY = ("WARMUP_BARS",)
 # Set by the supervisor and by tests for their own use; no settings.
@@ -134,6 +134,12 @@ class Settings(BaseSettings):
     decision_max_age_s: Seconds = Field(60, description="A decision older than this is not executed.")
     max_price_drift_bps: Annotated[Decimal, Field(gt=0)] = Field(
         Decimal(30), description="Price move since the snapshot beyond which an entry is not executed, basis points."
+    )
+    max_limit_distance_bps: Annotated[Decimal, Field(gt=0, le=1000)] = Field(
+        Decimal(100), description="A limit entry's price may lie so far on the good side of the quote, basis points."
+    )
+    protection_seen_s: Seconds = Field(
+        30, description="No entry unless the stops of all positions were checked within so many seconds."
     )
     fresh_ticker_s: Seconds = Field(10, description="Oldest ticker an entry may rest on.")
     fresh_candle_s: Seconds = Field(30, description="Oldest candle push an entry may rest on.")

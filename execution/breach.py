@@ -3,6 +3,7 @@
 from decimal import Decimal
 
 from models import BotState
+from trading.loss import fall_pct
 
 
 def breach_of(state: BotState, daily_pct: Decimal, drawdown_pct: Decimal) -> tuple[str, str] | None:
@@ -10,12 +11,16 @@ def breach_of(state: BotState, daily_pct: Decimal, drawdown_pct: Decimal) -> tup
     equity = state.equity
     if equity is None:
         return None
-    if state.day_baseline:
-        loss = (state.day_baseline - equity) / state.day_baseline * 100
-        if loss > daily_pct:
-            return "daily_loss", f"daily loss {loss:.2f} % is over {daily_pct} %"
-    if state.peak_equity:
-        fall = (state.peak_equity - equity) / state.peak_equity * 100
-        if fall > drawdown_pct:
-            return "drawdown", f"drawdown {fall:.2f} % from the peak is over {drawdown_pct} %"
+    loss = _fall(state, state.day_baseline, equity)
+    if loss is not None and loss > daily_pct:
+        return "daily_loss", f"daily loss {loss:.2f} % is over {daily_pct} %"
+    fall = _fall(state, state.peak_equity, equity)
+    if fall is not None and fall > drawdown_pct:
+        return "drawdown", f"drawdown {fall:.2f} % from the peak is over {drawdown_pct} %"
     return None
+
+
+def _fall(state: BotState, start: Decimal | None, equity: Decimal) -> Decimal | None:
+    """Per cent of the money that is there: after a withdrawal the same loss weighs more, after a deposit less."""
+    moved = state.transfers_total
+    return None if start is None else fall_pct(start + moved, equity + moved)

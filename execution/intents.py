@@ -24,8 +24,6 @@ from trading.instrument import Instrument
 from trading.orders import ENTRY_LEGS, Leg, OrderState
 from trading.snapshot import AccountSnapshot, MarketSnapshot, PositionPlan
 
-BPS = Decimal(10000)
-
 
 def account_lock(session: Session, account_id: int) -> None:
     """Held to the end of the transaction: one gate at a time for the whole account."""
@@ -35,23 +33,6 @@ def account_lock(session: Session, account_id: int) -> None:
 def closing_side(contracts: Decimal) -> str:
     """Side that reduces a position of `contracts` (signed)."""
     return "sell" if contracts > 0 else "buy"
-
-
-def worst_price(
-    side: str, decision: Decision, instrument: Instrument, live: MarketSnapshot, slippage_bps: Decimal
-) -> Decimal:
-    """The limit of an entry, USDT on the tick: its own limit, or the opposite quote and `slippage_bps` beyond it.
-
-    Raises ValueError when there is no quote.
-    """
-    if decision.limit_price is not None and decision.order_type == "limit":
-        return instrument.round_price(decision.limit_price, "down" if side == "buy" else "up")
-    quote = live.ask if side == "buy" else live.bid
-    if quote is None:
-        raise ValueError(f"no quote to price an entry in {instrument.inst_id}")
-    if side == "buy":
-        return instrument.round_price(quote * (1 + slippage_bps / BPS), "down")
-    return instrument.round_price(quote * (1 - slippage_bps / BPS), "up")
 
 
 def record_entry(
@@ -64,10 +45,15 @@ def record_entry(
     verdict: Verdict,
     plan: PositionPlan,
 ) -> Order:
-    """Intent of an OPEN or ADD the gate approved, stop and target riding in it. Under `account_lock`."""
+    """Intent of an OPEN or ADD as the gate approved it, stop and target riding in it. Under `account_lock`.
+
+    Side, size, limit, stop and target are the verdict's, so that what is sent is what was judged.
+    Raises ValueError for a verdict without a side or a price.
+    """
     settings = ctx.settings
+    if verdict.side is None or verdict.price is None:
+        raise ValueError(f"the verdict on {instrument.inst_id} approves no entry")
     leg = Leg.ADD if decision.action is Action.ADD else Leg.ENTRY
-    side = _entry_side(session, ctx.account_id, decision)
     by_market = settings.entry_order_type == "market" and decision.order_type == "market"
     cl_ord_id = identifiers.cl_ord_id(ctx.order_prefix, identifiers.cycle_basis(cycle.id), leg)
     decided_at = cycle.decided_at or ctx.clock.wall_now()
@@ -78,14 +64,14 @@ def record_entry(
         kind="order",
         cl_ord_id=cl_ord_id,
         inst_id=instrument.inst_id,
-        side=side,
+        side=verdict.side,
         ord_type="market" if by_market else "fok",
         td_mode=settings.margin_mode,
         sz_contracts=verdict.contracts,
-        px=None if by_market else worst_price(side, decision, instrument, live, settings.entry_slippage_bps),
+        px=None if by_market else verdict.price,
         reduce_only=False,
-        stop_loss_px=_on_tick(instrument, decision.stop_loss),
-        take_profit_px=_on_tick(instrument, decision.take_profit),
+        stop_loss_px=verdict.stop_loss,
+        take_profit_px=verdict.take_profit,
         attach_algo_cl_ord_id=identifiers.attached_id(cl_ord_id),
         margin=verdict.margin,
         plan=plan.model_dump(mode="json"),
@@ -238,17 +224,6 @@ def _summary(order: Order) -> dict[str, Any]:
     return written
 
 
-def _entry_side(session: Session, account_id: int, decision: Decision) -> str:
-    if decision.action is Action.OPEN_LONG:
-        return "buy"
-    if decision.action is Action.OPEN_SHORT:
-        return "sell"
-    held = _mirrored(session, account_id, decision.inst_id)
-    if decision.action is not Action.ADD or held == 0:
-        raise ValueError(f"{decision.action} in {decision.inst_id} has no side: no position is known")
-    return "buy" if held > 0 else "sell"
-
-
 def _held(session: Session, account_id: int, inst_id: str, account: AccountSnapshot) -> Decimal:
     """Signed contracts: as just read from the exchange, else as mirrored."""
     if account.positions is not None:
@@ -263,10 +238,6 @@ def _mirrored(session: Session, account_id: int, inst_id: str) -> Decimal:
             Position.account_id == account_id, Position.inst_id == inst_id
         )
     ) or Decimal(0)
-
-
-def _on_tick(instrument: Instrument, price: Decimal | None) -> Decimal | None:
-    return None if price is None else instrument.round_price(price)
 
 
 def _snapshot_price(cycle: DecisionCycle) -> Decimal | None:

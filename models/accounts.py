@@ -49,6 +49,7 @@ class BotState(Base):
     halted_market_at: Mapped[datetime | None]
     reconciled_at: Mapped[datetime | None]  # None: no entries until a reconcile has succeeded since start
     started_at: Mapped[datetime | None]
+    protection_seen_at: Mapped[datetime | None]  # wall; the last finished check of all stops
     # What the limits rest on. Equity in USDT, net of transfers.
     equity: Mapped[Decimal | None]
     equity_at: Mapped[datetime | None]

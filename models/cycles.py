@@ -69,6 +69,7 @@ class RiskVerdict(Base):
     contracts: Mapped[Decimal]
     leverage: Mapped[Decimal | None]
     margin: Mapped[Decimal | None]
+    price: Mapped[Decimal | None]  # the worst fill of an entry, by which it was judged
     checks: Mapped[list[Any]]
     given: Mapped[dict[str, Any]]  # the gate's input, for replay
     created_at: Mapped[CreatedAt]

@@ -9,27 +9,29 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import BindParameter, Connection, Row, Text, bindparam, cast, func, select
+from sqlalchemy import BindParameter, Connection, Row, Text, bindparam, cast, func, or_, select
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Session
 
 from brain.ledger import spent_since
+from execution.submit import RECONCILED_WITHIN
 from models import BotState, DecisionCycle, InstrumentLock, Order, Position, Trade
 from pipeline.context import PipelineContext
 from trading.clock import slot_close
 from trading.orders import ENTRY_LEGS, OPEN_STATES, BalanceReport, OrderState, PositionReport
 from trading.snapshot import AccountSnapshot, EntryIntentView, History, PositionPlan, PositionView
 
-# An entry that never reached or never touched the exchange does not count against the hour.
+# An entry that never reached the exchange, or was gone without a fill, does not count against the hour.
 NOT_AN_ENTRY = (
     OrderState.EXPIRED, OrderState.DENIED, OrderState.REJECTED, OrderState.ABSENT, OrderState.CANCELED,
 )  # fmt: skip
+A_DAY = timedelta(days=1)
 
 
 # The statement is built once: composing it each time costs as much as running it.
 _ACCOUNT: BindParameter[Any] = bindparam("account_id")
 _SINCE_HOUR: BindParameter[Any] = bindparam("since_hour")
-_SINCE_DAY: BindParameter[Any] = bindparam("since_day")
+_EXITS_SINCE: BindParameter[Any] = bindparam("exits_since")
 _MIDNIGHT: BindParameter[Any] = bindparam("midnight")
 _ENTRIES = (
     select(func.count())
@@ -38,7 +40,7 @@ _ENTRIES = (
     .where(
         Order.account_id == _ACCOUNT,
         Order.leg.in_(ENTRY_LEGS),
-        Order.state.not_in(NOT_AN_ENTRY),
+        or_(Order.state.not_in(NOT_AN_ENTRY), Order.acc_fill_sz_contracts > 0),
         DecisionCycle.slot > _SINCE_HOUR,
     )
     .scalar_subquery()
@@ -77,14 +79,16 @@ _INTENTS = (
 )
 _LAST_EXITS = (
     select(Trade.inst_id, func.max(Trade.closed_market_at).label("at"))
-    .where(Trade.account_id == _ACCOUNT, Trade.closed_market_at > _SINCE_DAY)
+    .where(Trade.account_id == _ACCOUNT, Trade.closed_market_at > _EXITS_SINCE)
     .group_by(Trade.inst_id)
     .subquery()
 )
 _EXITS = select(func.jsonb_object_agg(_LAST_EXITS.c.inst_id, _LAST_EXITS.c.at, type_=JSONB)).scalar_subquery()
 _KNOWN = select(
-    BotState.day_baseline,
-    BotState.peak_equity,
+    # Kept net of transfers; the exchange's equity contains them.
+    (BotState.day_baseline + BotState.transfers_total).label("day_baseline"),
+    (BotState.peak_equity + BotState.transfers_total).label("peak_equity"),
+    BotState.day,
     BotState.consecutive_losses,
     BotState.cooldown_until,
     _LOCKS.label("locks"),
@@ -123,7 +127,7 @@ def account_and_history(
     given = {
         "account_id": ctx.execution.account_id,
         "since_hour": market_now - timedelta(hours=1),
-        "since_day": market_now - timedelta(days=1),
+        "exits_since": market_now - max(A_DAY, timedelta(minutes=ctx.limits.reentry_cooldown_min)),
         "midnight": midnight,
     }
     known = session.execute(_KNOWN, given).one()
@@ -137,6 +141,7 @@ def _account(ctx: PipelineContext, reading: AccountReading | None, known: Row[An
         equity=reading.balance.equity if reading else None,
         available=reading.balance.available_equity if reading else None,
         day_baseline=known.day_baseline,
+        baseline_day=known.day,
         peak_equity=known.peak_equity,
         leverage=ctx.leverages,
         positions=None
@@ -180,8 +185,7 @@ def _decimal(written: str | None) -> Decimal | None:
     return None if written is None else Decimal(written)
 
 
-def entries_allowed(session: Session, account_id: int) -> bool:
-    """Running, not halted, reconciled since the start, and with a baseline for today's loss limit."""
-    state = session.get_one(BotState, account_id)
-    ready = state.reconciled_at is not None and state.day_baseline is not None
-    return ready and state.state == "running" and not state.halted
+def entries_allowed(state: BotState, now: datetime) -> bool:
+    """Running, not halted, and reconciled as lately as the one that sends an entry will ask for. `now` is wall."""
+    reconciled = state.reconciled_at is not None and now - state.reconciled_at <= RECONCILED_WITHIN
+    return reconciled and state.state == "running" and not state.halted

@@ -75,6 +75,7 @@ def live_market(ctx: PipelineContext, inst_id: str, slot: datetime) -> MarketSna
         ages_s=ages,
         ct_val=instrument.ct_val if instrument else None,
         taker_fee_rate=ctx.taker_fee_rates.get(inst_id),
+        entry_slippage_bps=ctx.limits.entry_slippage_bps,
     )
 
 

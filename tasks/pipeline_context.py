@@ -10,8 +10,8 @@ from brain.build import build_analyst, build_researcher, build_screener
 from exchange.market_series import SeriesCache
 from exchange.redis_client import build_redis
 from pipeline.context import PipelineContext
+from pipeline.limits import limits_of
 from tasks.context import execution_context
-from trading.gate.limits import limits_from
 
 _building = Lock()
 
@@ -35,7 +35,7 @@ def _pipeline_context() -> PipelineContext:
         analyst=build_analyst(settings, execution.sessions, execution.clock, execution.account_id),
         screener=build_screener(settings, execution.sessions, execution.clock, execution.account_id),
         researcher=build_researcher(settings, execution.sessions, execution.clock, execution.account_id),
-        limits=limits_from(settings),
+        limits=limits_of(settings),
         instruments=exchange.instruments(settings.instruments),
         taker_fee_rates={inst: exchange.fee_rate(inst).taker for inst in settings.instruments},
         leverages={inst: exchange.leverage(inst, settings.margin_mode) for inst in settings.instruments},

@@ -1,5 +1,6 @@
 """Queue `protect`: stops, reductions, closes. Its own worker, so that a stop never waits behind an entry."""
 
+from execution.heartbeat import protection_checked
 from execution.protection import check as check_protection
 from execution.submit import submit as submit_order
 from pipeline.handover import order_was_handled
@@ -19,4 +20,6 @@ def submit(order_id: int) -> None:
 @app.task(name="protect.check", base=OnceTask)
 def check() -> None:
     """See that every position is covered by a live stop, and mend what is not."""
-    check_protection(execution_context())
+    ctx = execution_context()
+    check_protection(ctx)
+    protection_checked(ctx)

@@ -3,7 +3,7 @@
 A field that could not be obtained is None and stays None: nobody fills it with a guess.
 """
 
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -68,6 +68,7 @@ class MarketSnapshot(_Frozen):
     correlations: dict[str, float] = Field(default_factory=dict)  # other instrument → correlation of 5m returns
     ct_val: Decimal | None = None
     taker_fee_rate: Decimal | None = None  # positive: share of notional paid
+    entry_slippage_bps: Decimal | None = None  # how far beyond the quote an entry may fill
 
 
 class PositionPlan(_Frozen):
@@ -114,7 +115,9 @@ class AccountSnapshot(_Frozen):
     taken_at: datetime  # wall
     equity: Decimal | None
     available: Decimal | None
+    # What equity is compared with, the same transfers included in it.
     day_baseline: Decimal | None = None
+    baseline_day: date | None = None  # UTC day of market time the baseline belongs to
     peak_equity: Decimal | None = None
     leverage: dict[str, Decimal] = Field(default_factory=dict)  # instrument → leverage verified on the exchange
     positions: tuple[PositionView, ...] | None = None

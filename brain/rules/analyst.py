@@ -90,13 +90,16 @@ def _enter(market: MarketSnapshot, playbook: Playbook, signal: Signal) -> Decisi
         return _hold(market, f"{signal.strategy} {signal.direction}, but there is no quote to enter at")
     if market.taker_fee_rate is None:
         return _hold(market, f"{signal.strategy} {signal.direction}, but the taker fee is not known")
+    if market.entry_slippage_bps is None:
+        return _hold(market, f"{signal.strategy} {signal.direction}, but the slippage of an entry is not known")
     rule = playbook.strategies[signal.strategy]
     size_pct = playbook.size_pct(signal.strategy, market.regime)
     if size_pct <= 0:
         return _hold(market, f"{signal.strategy} {signal.direction}, but the playbook sizes it at zero")
     levels = levels_of(
         signal,
-        entry=quote,
+        quote=quote,
+        slippage_bps=market.entry_slippage_bps,
         taker_fee_rate=market.taker_fee_rate,
         reward_risk=Decimal(str(rule.parameter("reward_risk"))),
     )

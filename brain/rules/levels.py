@@ -1,37 +1,41 @@
 """Stop and target of a signal as prices on the exchange's side of the money: Decimal, net of fees.
 
-The target lies where reward over risk, both after taker fees in and out, comes to the playbook's figure:
-reward = target move − fees, risk = stop move + fees (fees approximated at the entry price, both ways).
+The stop is kept from the quote the order would take. The target lies where reward over risk, both after taker fees in
+and out, comes to the playbook's figure at the worst price the order accepts; a better fill has more.
 """
 
 from dataclasses import dataclass
 from decimal import ROUND_DOWN, ROUND_HALF_EVEN, Decimal
 
 from brain.rules.signal import Signal
+from trading.entry_price import sign_of, with_slippage
 
 SIGNIFICANT = 6
 
 
 @dataclass(frozen=True, slots=True)
 class Levels:
-    """Prices in USDT."""
+    """Prices in USDT; `entry` is the worst the order accepts."""
 
     entry: Decimal
     stop_loss: Decimal
     take_profit: Decimal
 
 
-def levels_of(signal: Signal, *, entry: Decimal, taker_fee_rate: Decimal, reward_risk: Decimal) -> Levels:
-    """Stop and target around `entry`, the quote the order would take."""
-    sign = 1 if signal.direction == "long" else -1
-    stop_move = Decimal(repr(signal.stop_distance))
-    fees = 2 * taker_fee_rate * entry
-    target_move = reward_risk * (stop_move + fees) + fees
-    return Levels(
-        entry=entry,
-        stop_loss=_rounded(entry - sign * stop_move, entry),
-        take_profit=_rounded(entry + sign * target_move, entry),
-    )
+def levels_of(
+    signal: Signal, *, quote: Decimal, slippage_bps: Decimal, taker_fee_rate: Decimal, reward_risk: Decimal
+) -> Levels:
+    """Stop and target around `quote`; the entry is `slippage_bps` worse than it.
+
+    Solved for the target: (target − entry) − fees(entry, target) = reward_risk × ((entry − stop) + fees(entry, stop)),
+    with the signs of a short turned round.
+    """
+    sign = sign_of(signal.direction)
+    entry = with_slippage(signal.direction, quote, slippage_bps)
+    stop = _rounded(quote - sign * Decimal(repr(signal.stop_distance)), quote)
+    risk = (entry - stop) * sign + (entry + stop) * taker_fee_rate
+    target = (entry * (sign + taker_fee_rate) + reward_risk * risk) / (sign - taker_fee_rate)
+    return Levels(entry=entry, stop_loss=stop, take_profit=_rounded(target, quote))
 
 
 def same_risk(size_pct: Decimal, levels: Levels, *, full_size_stop_pct: Decimal) -> Decimal:

@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from exchange.errors import ReadFailed
 from execution import intents
 from execution.errors import DuplicateIntent
-from models import DecisionCycle, Order, RiskVerdict
+from models import BotState, DecisionCycle, Order, RiskVerdict
 from pipeline.account_view import AccountReading, account_and_history, entries_allowed, read_account
 from pipeline.context import PipelineContext
 from pipeline.market_view import MarketUnavailable, live_market
@@ -80,10 +80,11 @@ def _decide(
     if decision.action in ENTERING and reading is not None and _entered_since(session, account_id, reading.taken_at):
         return Next("gate", delay_s=AGAIN_S, reason="another entry was filled while the account was read")
     account, past = account_and_history(ctx, session, reading, market_now)
+    state, now = session.get_one(BotState, account_id), ctx.execution.clock.wall_now()
     given = GateInput(
         decision=decision,
         decided_at=decided_at,
-        now=ctx.execution.clock.wall_now(),
+        now=now,
         market_now=market_now,
         market=seen,
         live=live,
@@ -91,7 +92,8 @@ def _decide(
         history=past,
         instrument=ctx.instruments[cycle.inst_id],
         limits=ctx.limits,
-        entries_allowed=entries_allowed(session, account_id),
+        entries_allowed=entries_allowed(state, now),
+        protection_seen_at=state.protection_seen_at,
     )
     verdict = judge(given)
     session.add(_stored(cycle.id, verdict, given))
@@ -104,7 +106,7 @@ def _decide(
         except DuplicateIntent as duplicate:
             return Next("journal", reason=f"rejected: this exit is recorded already: {duplicate}")
         return Next("execute", reason=decision.reasoning)
-    plan = _plan(cycle, decision, live, market_now)
+    plan = _plan(cycle, decision, verdict, live, market_now)
     try:
         intents.record_entry(ctx.execution, session, cycle, decision, given.instrument, live, verdict, plan)
     except DuplicateIntent as duplicate:
@@ -118,14 +120,16 @@ def _entered_since(session: Session, account_id: int, at: datetime) -> bool:
     return session.scalar(select(Order.id).where(ended, Order.acc_fill_sz_contracts > 0).limit(1)) is not None
 
 
-def _plan(cycle: DecisionCycle, decision: Decision, live: MarketSnapshot, market_now: datetime) -> PositionPlan:
-    assert decision.stop_loss is not None, "the gate approves no entry without a stop"
+def _plan(
+    cycle: DecisionCycle, decision: Decision, verdict: Verdict, live: MarketSnapshot, market_now: datetime
+) -> PositionPlan:
+    assert verdict.stop_loss is not None, "the gate approves no entry without a stop"
     return PositionPlan(
         cycle_id=cycle.id,
         strategy=decision.strategy,
         entry=decision.limit_price or live.last or Decimal(0),
-        stop_loss=decision.stop_loss,
-        take_profit=decision.take_profit,
+        stop_loss=verdict.stop_loss,
+        take_profit=verdict.take_profit,
         confidence=decision.confidence,
         opened_at=market_now,
         invalidation=decision.invalidation,
@@ -144,6 +148,7 @@ def _stored(cycle_id: int, verdict: Verdict, given: GateInput) -> RiskVerdict:
         contracts=verdict.contracts,
         leverage=verdict.leverage,
         margin=verdict.margin,
+        price=verdict.price,
         checks=[check.model_dump(mode="json") for check in verdict.checks],
         given=given.model_dump(mode="json", exclude={"instrument"})
         | {"instrument": {name: str(getattr(instrument, name)) for name in instrument.__slots__}},

@@ -22,6 +22,7 @@ from paper.launch import ExchangeProcess, launch
 from settings import PaperSettings
 from trading.clock import wall_now
 from trading.decision import Action, Decision, Regime
+from trading.entry_price import worst_price
 from trading.gate.verdict import Effect, Verdict
 from trading.orders import PositionReport
 from trading.snapshot import AccountSnapshot, MarketSnapshot, PositionPlan
@@ -111,6 +112,13 @@ class Bot:
             leverage=Decimal(3),
             margin=Decimal(100),
             checks=(),
+            side="sell" if action is Action.OPEN_SHORT else "buy",
+            price=worst_price(
+                "short" if action is Action.OPEN_SHORT else "long",
+                decision, market, instrument, self.settings.entry_slippage_bps,
+            ),
+            stop_loss=stop,
+            take_profit=target,
         )
         with self.sessions.begin() as session:
             intents.account_lock(session, self.ctx.account_id)

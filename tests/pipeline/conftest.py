@@ -19,6 +19,7 @@ from exchange.clock import build_clock
 from exchange.market_series import SeriesCache
 from exchange.market_writer import MarketWriter
 from execution.context import ExecutionContext
+from execution.heartbeat import protection_checked
 from execution.startup import bind_and_verify
 from models import DecisionCycle, RiskVerdict
 from models.session import build_engine, build_sessions
@@ -26,6 +27,7 @@ from paper.launch import ExchangeProcess, launch
 from pipeline import runner
 from pipeline.account_view import account_and_history, read_account
 from pipeline.context import PipelineContext
+from pipeline.limits import limits_of
 from pipeline.market_view import BARS, full_snapshot
 from runtime.postgres import EmbeddedPostgres
 from runtime.redis_server import EmbeddedRedis
@@ -34,7 +36,6 @@ from tests.execution.conftest import Bot, clear
 from tests.pipeline.room_database import empty, room_database
 from trading.clock import Clock, slot_close, wall_now
 from trading.decision import Action, Decision
-from trading.gate.limits import limits_from
 
 BTC, ETH = "BTC-USDT-SWAP", "ETH-USDT-SWAP"
 BAR_S = 300
@@ -214,10 +215,11 @@ def desk(exchange_server: ExchangeProcess, settings: AnySettings, market: Market
         analyst=RulesAnalyst(),
         screener=None,
         researcher=None,
-        limits=limits_from(settings),
+        limits=limits_of(settings),
         **market.known,
     )
     made = Desk(context, bot, market)
+    protection_checked(execution)
     sent.clear()
     yield made
     clear(exchange)

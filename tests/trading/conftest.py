@@ -40,7 +40,17 @@ LIMITS = Limits(
     reentry_cooldown_min=15,
     decision_max_age_s=60,
     max_price_drift_bps=D(30),
-    fresh_s={"ticker": 10, "candle": 30, "book": 10, "funding": 180, "open_interest": 60, "account": 15},
+    max_limit_distance_bps=D(100),
+    entry_slippage_bps=D(15),
+    daily_loss_halt_pct=D(3),
+    drawdown_halt_pct=D(10),
+    protection_seen_s=30,
+    fresh_ticker_s=10,
+    fresh_candle_s=30,
+    fresh_book_s=10,
+    fresh_funding_s=180,
+    fresh_open_interest_s=60,
+    fresh_account_s=15,
 )
 
 
@@ -97,6 +107,9 @@ def _good() -> GateInput:
             taken_at=NOW,
             equity=D(10000),
             available=D(9000),
+            day_baseline=D(10000),
+            baseline_day=NOW.date(),
+            peak_equity=D(10500),
             leverage={BTC: D(3)},
             positions=(),
             open_intents=(),
@@ -112,6 +125,7 @@ def _good() -> GateInput:
         instrument=INSTRUMENT,
         limits=LIMITS,
         entries_allowed=True,
+        protection_seen_at=NOW,
     )
 
 

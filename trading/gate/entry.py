@@ -2,25 +2,28 @@
 
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Literal
 
 from trading.decision import Action
+from trading.entry_price import Direction, costliest_price, sign_of, worst_price
 from trading.gate.verdict import GateInput
+from trading.instrument import Instrument
 from trading.sizing import requested_contracts
-
-Direction = Literal["long", "short"]
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
     """What is about to be entered. A field is None where its input is missing; nothing stands in for it.
 
-    `price` is the worst price expected in USDT: the limit, else the opposite live quote. `leverage` is what the
-    exchange has for this instrument. `contracts` is the size so far, cut by the checks before.
+    `price` is the worst price in USDT the order accepts, `costliest` the fill that binds most margin. Stop and target
+    are on the tick, as they would be sent. `leverage` is what the exchange has for this instrument. `contracts` is the
+    size so far, cut by the checks before.
     """
 
     direction: Direction | None
     price: Decimal | None
+    costliest: Decimal | None
+    stop_loss: Decimal | None
+    take_profit: Decimal | None
     leverage: Decimal | None
     contracts: Decimal | None
 
@@ -29,27 +32,29 @@ class Entry:
         """1 for long, −1 for short. Raises ValueError when the direction is not known."""
         if self.direction is None:
             raise ValueError("direction unknown")
-        return 1 if self.direction == "long" else -1
+        return sign_of(self.direction)
 
 
 def entry_of(given: GateInput) -> Entry:
     """The entry as asked for, before any check."""
     direction = _direction(given)
-    price = _worst_price(given, direction)
+    price, costliest = _prices(given, direction)
     leverage = given.account.leverage.get(given.instrument.inst_id)
     if leverage is not None and leverage <= 0:
         leverage = None
     equity = given.account.equity
     contracts: Decimal | None = None
-    if price is not None and leverage is not None and equity is not None and equity > 0:
+    if costliest is not None and leverage is not None and equity is not None and equity > 0:
         contracts = requested_contracts(
             given.instrument,
             equity=equity,
             size_pct=given.decision.size_pct,
             leverage=leverage,
-            price=_notional_price(given, direction, price),
+            price=costliest,
         )
-    return Entry(direction, price, leverage, contracts)
+    stop = _on_tick(given.instrument, given.decision.stop_loss)
+    target = _on_tick(given.instrument, given.decision.take_profit)
+    return Entry(direction, price, costliest, stop, target, leverage, contracts)
 
 
 def _direction(given: GateInput) -> Direction | None:
@@ -66,16 +71,16 @@ def _direction(given: GateInput) -> Direction | None:
     return "long" if position.contracts > 0 else "short"
 
 
-def _worst_price(given: GateInput, direction: Direction | None) -> Decimal | None:
+def _prices(given: GateInput, direction: Direction | None) -> tuple[Decimal | None, Decimal | None]:
+    """The worst and the costliest fill."""
     if direction is None:
-        return None
-    if given.decision.order_type == "limit":
-        return given.decision.limit_price
-    price = given.live.ask if direction == "long" else given.live.bid
-    return price if price is not None and price > 0 else None
+        return None, None
+    limits = given.limits
+    worst = worst_price(direction, given.decision, given.live, given.instrument, limits.entry_slippage_bps)
+    if worst is None:
+        return None, None
+    return worst, costliest_price(direction, worst, given.market, given.live, limits.max_price_drift_bps)
 
 
-def _notional_price(given: GateInput, direction: Direction | None, worst: Decimal) -> Decimal:
-    """The price at which the entry binds most margin: a short may fill above its limit, at the bid."""
-    bid = given.live.bid
-    return max(worst, bid) if direction == "short" and bid is not None else worst
+def _on_tick(instrument: Instrument, price: Decimal | None) -> Decimal | None:
+    return None if price is None else instrument.round_price(price)

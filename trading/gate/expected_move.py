@@ -1,6 +1,6 @@
 """The way to the target must pay for the round trip: taker fees, and funding that falls due while holding."""
 
-from trading.gate.answers import missing, number, passed, rejected
+from trading.gate.answers import exact, missing, number, passed, rejected
 from trading.gate.costs import funding_cost, round_trip_fees
 from trading.gate.entry import Entry
 from trading.gate.verdict import CheckResult, GateInput, Refusal
@@ -10,7 +10,7 @@ LIMIT = "fees and funding"
 
 
 def check(given: GateInput, entry: Entry) -> CheckResult:
-    target, rate = given.decision.take_profit, given.market.taker_fee_rate
+    target, rate = entry.take_profit, given.market.taker_fee_rate
     if target is None:
         return missing(NAME, LIMIT, "the target")
     if rate is None:

@@ -14,7 +14,9 @@ from trading.decision import EXITING, Action
 from trading.gate import (
     consecutive_losses,
     correlation,
+    daily_loss,
     decision_age,
+    drawdown,
     entries_allowed,
     entry_rate,
     expected_move,
@@ -25,6 +27,7 @@ from trading.gate import (
     open_positions,
     opposite_position,
     price_drift,
+    protection,
     reentry,
     reward_risk,
     size,
@@ -42,6 +45,9 @@ Check = Callable[[GateInput, Entry], CheckResult]
 
 CHECKS: tuple[Check, ...] = (
     entries_allowed.check,
+    protection.check,
+    daily_loss.check,
+    drawdown.check,
     instrument_locked.check,
     opposite_position.check,
     open_positions.check,
@@ -87,23 +93,30 @@ def _judge_entry(given: GateInput) -> Verdict:
     effects = {result.effect for result in results}
     effect = next(e for e in (Effect.REJECT, Effect.HOLD, Effect.CUT, Effect.PASS) if e in effects)
     approved = effect in (Effect.CUT, Effect.PASS)
-    if not approved or entry.contracts is None or entry.price is None or entry.leverage is None:
-        return Verdict(
-            approved=False,
-            effect=effect,
-            contracts=Decimal(0),
-            leverage=entry.leverage,
-            margin=None,
-            checks=tuple(results),
-        )
+    contracts, margin = Decimal(0), None
+    if approved:
+        contracts, margin = _approved_size(given, entry)
     return Verdict(
-        approved=True,
+        approved=approved,
         effect=effect,
-        contracts=entry.contracts,
+        contracts=contracts,
         leverage=entry.leverage,
-        margin=margin_of(given.instrument, contracts=entry.contracts, price=entry.price, leverage=entry.leverage),
+        margin=margin,
         checks=tuple(results),
+        side=None if entry.direction is None else "buy" if entry.direction == "long" else "sell",
+        price=entry.price,
+        stop_loss=entry.stop_loss,
+        take_profit=entry.take_profit,
     )
+
+
+def _approved_size(given: GateInput, entry: Entry) -> tuple[Decimal, Decimal]:
+    """Contracts and their margin, USDT."""
+    assert entry.contracts is not None, "the size check refuses an entry without a size"
+    assert entry.costliest is not None, "the margin checks refuse an entry without a price"
+    assert entry.leverage is not None, "the leverage check refuses an entry without a leverage"
+    size, price, leverage = entry.contracts, entry.costliest, entry.leverage
+    return size, margin_of(given.instrument, contracts=size, price=price, leverage=leverage)
 
 
 def _without_entry(effect: Effect, contracts: Decimal, sized: CheckResult | None) -> Verdict:

@@ -1,6 +1,6 @@
 """All margin, entries that may still take effect and this one included, as a share of equity.
 
-Judged after the cuts, so it sees the size that would be sent; that margin must also be available.
+Judged after the cuts and at the costliest fill, so it sees the most that would be sent; that margin must also be available.
 """
 
 from decimal import Decimal
@@ -22,13 +22,13 @@ def check(given: GateInput, entry: Entry) -> CheckResult:
         return missing(NAME, limit, "the available balance")
     if account.positions is None or account.open_intents is None:
         return missing(NAME, limit, "the open positions and entries")
-    if entry.contracts is None or entry.price is None or entry.leverage is None:
+    if entry.contracts is None or entry.costliest is None or entry.leverage is None:
         return missing(NAME, limit, "the size asked for (needs price and leverage)")
     held = [p.margin for p in account.positions if p.contracts != 0]
     if any(margin <= 0 for margin in held):
         return missing(NAME, limit, "the margin of an open position")
     used = sum(held, Decimal(0)) + sum((i.margin for i in account.open_intents), Decimal(0))
-    own = margin_of(given.instrument, contracts=entry.contracts, price=entry.price, leverage=entry.leverage)
+    own = margin_of(given.instrument, contracts=entry.contracts, price=entry.costliest, leverage=entry.leverage)
     share = (used + own) / account.equity * 100
     value = f"{number(share)} %"
     if share > limit_pct:

@@ -1,4 +1,4 @@
-"""Margin of one trade, as a share of equity; more is cut to it.
+"""Margin of one trade at the costliest fill, as a share of equity; more is cut to it.
 
 A trade is a position from its opening to its close, so an ADD has the room its position has left.
 """
@@ -20,18 +20,18 @@ def check(given: GateInput, entry: Entry) -> CheckResult:
     equity = given.account.equity
     if equity is None or equity <= 0:
         return missing(NAME, limit, "equity")
-    if entry.contracts is None or entry.price is None or entry.leverage is None:
+    if entry.contracts is None or entry.costliest is None or entry.leverage is None:
         return missing(NAME, limit, "the size asked for (needs price and leverage)")
     held = _held_margin(given)
     if held is None:
         return missing(NAME, limit, "the margin of the position")
-    margin = margin_of(given.instrument, contracts=entry.contracts, price=entry.price, leverage=entry.leverage)
+    margin = margin_of(given.instrument, contracts=entry.contracts, price=entry.costliest, leverage=entry.leverage)
     share = (held + margin) / equity * 100
     value = f"{number(share)} %"
     if share <= limit_pct:
         return passed(NAME, value, limit)
     room = max(equity * limit_pct / 100 - held, Decimal(0))
-    left = given.instrument.contracts_for_notional(room * entry.leverage, entry.price)
+    left = given.instrument.contracts_for_notional(room * entry.leverage, entry.costliest)
     return cut(NAME, value, limit, f"margin of {value} of equity cut to the limit", min(left, entry.contracts))
 
 

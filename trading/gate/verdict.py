@@ -3,6 +3,7 @@
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
@@ -16,7 +17,10 @@ class _Frozen(BaseModel):
 
 
 class Limits(_Frozen):
-    """The hard limits, from settings. Percentages are per cent, ages wall seconds."""
+    """The hard limits, each under the name of its setting. Percentages are per cent, ages wall seconds.
+
+    `entry_slippage_bps` is how far beyond the quote an entry may fill: everything is judged at that price.
+    """
 
     max_open_positions: int
     max_consecutive_losses: int
@@ -30,7 +34,17 @@ class Limits(_Frozen):
     reentry_cooldown_min: int
     decision_max_age_s: float
     max_price_drift_bps: Decimal
-    fresh_s: dict[str, float]  # channel → oldest allowed age
+    max_limit_distance_bps: Decimal
+    entry_slippage_bps: Decimal
+    daily_loss_halt_pct: Decimal
+    drawdown_halt_pct: Decimal
+    protection_seen_s: float
+    fresh_ticker_s: float
+    fresh_candle_s: float
+    fresh_book_s: float
+    fresh_funding_s: float
+    fresh_open_interest_s: float
+    fresh_account_s: float
 
 
 class GateInput(_Frozen):
@@ -46,7 +60,8 @@ class GateInput(_Frozen):
     history: History
     instrument: Instrument
     limits: Limits
-    entries_allowed: bool | None  # False: halted, not reconciled or draining; None: not known
+    entries_allowed: bool | None  # False: halted, not reconciled lately or draining; None: not known
+    protection_seen_at: datetime | None  # wall; when every position was last checked for its stop
 
 
 class Effect(StrEnum):
@@ -62,6 +77,9 @@ class Refusal(StrEnum):
     """Names of the checks, which are also the refusal reasons."""
 
     ENTRIES_ALLOWED = "entries_allowed"
+    PROTECTION = "protection"
+    DAILY_LOSS = "daily_loss"
+    DRAWDOWN = "drawdown"
     INSTRUMENT_LOCKED = "instrument_locked"
     OPPOSITE_POSITION = "opposite_position"
     OPEN_POSITIONS = "open_positions"
@@ -95,7 +113,11 @@ class CheckResult(_Frozen):
 
 
 class Verdict(_Frozen):
-    """The gate's answer. `contracts` is zero unless approved; a reason stands for every refusal and cut."""
+    """The gate's answer. `contracts` is zero unless approved; a reason stands for every refusal and cut.
+
+    Of an entry also what it was judged by and is sent with: side, the worst price it may fill at, stop and target, all
+    on the tick; None where not known, and for everything that is no entry.
+    """
 
     approved: bool
     effect: Effect
@@ -103,6 +125,10 @@ class Verdict(_Frozen):
     leverage: Decimal | None
     margin: Decimal | None
     checks: tuple[CheckResult, ...]
+    side: Literal["buy", "sell"] | None = None
+    price: Decimal | None = None
+    stop_loss: Decimal | None = None
+    take_profit: Decimal | None = None
 
     @property
     def refused_by(self) -> tuple[Refusal, ...]:

@@ -2,7 +2,7 @@
 
 The parameters were chosen on OKX's 5m candles of 2022, mostly of May to July. There the rules come out about even
 after fees; in the quieter autumn of that year they lose a little. They are a fair start, not a promise.
-Figures of `*_pct` are per cent of the price (`size_pct`: margin, % of equity), `stop_atr` multiples of 1H ATR14.
+`reward_risk` is net of fees at the worst price an entry accepts. Figures of `*_pct` are per cent of the price (`size_pct`: margin, % of equity), `stop_atr` multiples of 1H ATR14.
 """
 
 from decimal import Decimal
@@ -44,7 +44,7 @@ def default_playbook() -> Playbook:
                 parameters={
                     "atr_widening": 0.85,
                     "atr_min_pct": 0.6,
-                    "reward_risk": 1.8,
+                    "reward_risk": 1.65,
                     "confidence": 0.40,
                     **_HOUR_STOP,
                 },
@@ -57,7 +57,7 @@ def default_playbook() -> Playbook:
                     "atr_widening": 0.85,
                     "atr_min_pct": 0.6,
                     "stochrsi_depth": 20,
-                    "reward_risk": 1.8,
+                    "reward_risk": 1.65,
                     "confidence": 0.38,
                     **_HOUR_STOP,
                 },
@@ -70,7 +70,7 @@ def default_playbook() -> Playbook:
                     "volume_ratio": 1.0,
                     "atr_widening": 1.0,
                     "atr_min_pct": 0.6,
-                    "reward_risk": 1.8,
+                    "reward_risk": 1.65,
                     "confidence": 0.39,
                     **_HOUR_STOP,
                 },

@@ -1,0 +1,20 @@
+"""That the stops are being checked: the wall time of the last finished check, which every entry asks for.
+
+One small write each tick. It need not survive a crash of PostgreSQL: after one, the next tick writes it anew.
+"""
+
+from sqlalchemy import text, update
+
+from execution.context import ExecutionContext
+from models import BotState
+
+
+def protection_checked(ctx: ExecutionContext) -> None:
+    """A check of all stops has ended, now."""
+    with ctx.sessions.begin() as session:
+        session.execute(text("SET LOCAL synchronous_commit TO off"))
+        session.execute(
+            update(BotState)
+            .where(BotState.account_id == ctx.account_id)
+            .values(protection_seen_at=ctx.clock.wall_now())
+        )
