@@ -27,7 +27,8 @@ CHECKOUT = Path(__file__).resolve().parent
 # Environment names we judge for typing errors; other names in the environment belong to other programs.
 OWN_PREFIXES = (
     "PAPER_", "OKXBOT_", "OPUS_", "HAIKU_", "MAX_", "LLM_", "FRESH_", "DAILY_LOSS", "DRAWDOWN_", "MIN_REWARD",
-    "ORDER_EXP", "ENTRY_", "NAKED_", "LOSS_", "DECISION_", "REENTRY_", "PROTECTION_", "UNKNOWN_", "HALT_CLEARS", "LIVE_ACCOUNT",
+    "ORDER_EXP", "ENTRY_", "NAKED_", "LOSS_", "DECISION_", "REENTRY_", "UNKNOWN_", "HALT_CLEARS", "LIVE_ACCOUNT",
+    "PROTECTION_",
 )  # fmt: skip
 PAPER_ONLY = ("WARMUP_BARS",)
 # Set by the supervisor and by tests for their own use; no settings.

@@ -15,9 +15,9 @@ SIGNIFICANT = 6
 
 @dataclass(frozen=True, slots=True)
 class Levels:
-    """Prices in USDT; `entry` is the worst the order accepts."""
+    """Prices in USDT; `quote` is what the order would take."""
 
-    entry: Decimal
+    quote: Decimal
     stop_loss: Decimal
     take_profit: Decimal
 
@@ -35,13 +35,13 @@ def levels_of(
     stop = _rounded(quote - sign * Decimal(repr(signal.stop_distance)), quote)
     risk = (entry - stop) * sign + (entry + stop) * taker_fee_rate
     target = (entry * (sign + taker_fee_rate) + reward_risk * risk) / (sign - taker_fee_rate)
-    return Levels(entry=entry, stop_loss=stop, take_profit=_rounded(target, quote))
+    return Levels(quote=quote, stop_loss=stop, take_profit=_rounded(target, quote))
 
 
 def same_risk(size_pct: Decimal, levels: Levels, *, full_size_stop_pct: Decimal) -> Decimal:
-    """`size_pct` as long as the stop is within `full_size_stop_pct` of the entry; beyond, less, so that the stop
+    """`size_pct` as long as the stop is within `full_size_stop_pct` of the quote; beyond, less, so that the stop
     never costs more than it would there. Rounded down to a hundredth of a per cent."""
-    stop_pct = abs(levels.entry - levels.stop_loss) / levels.entry * 100
+    stop_pct = abs(levels.quote - levels.stop_loss) / levels.quote * 100
     if stop_pct <= full_size_stop_pct:
         return size_pct
     return (size_pct * full_size_stop_pct / stop_pct).quantize(Decimal("0.01"), ROUND_DOWN)

@@ -47,6 +47,7 @@ def market(
     }
     values: dict[str, Any] = {
         "last": D(100), "bid": D("99.99"), "ask": D("100.01"), "taker_fee_rate": D("0.0005"), "frames": frames,
+        "entry_slippage_bps": D(15),
     }  # fmt: skip
     return MarketSnapshot(inst_id=BTC, slot=NOW, taken_at=NOW, market_at=NOW, regime=regime, **(values | more))
 
@@ -104,13 +105,16 @@ def test_stop_and_target_pay_for_their_fees(
     strategy: str, action: Action, changes: dict[str, dict[str, float | None]], regime: Regime
 ) -> None:
     decision = asked(market(changes, regime))
-    sign, entry = (1, D("100.01")) if action is Action.OPEN_LONG else (-1, D("99.99"))
+    """At the worst price the order accepts, 15 basis points beyond the quote."""
+    sign, entry = (1, D("100.01") * D("1.0015")) if action is Action.OPEN_LONG else (-1, D("99.99") * D("0.9985"))
     assert decision.stop_loss is not None
     assert decision.take_profit is not None
     risk = sign * (entry - decision.stop_loss) + (entry + decision.stop_loss) * D("0.0005")
     reward = sign * (decision.take_profit - entry) - (entry + decision.take_profit) * D("0.0005")
     assert 0 < risk <= 3
-    assert reward / risk > D("1.55")
+    figure = D(str(default_playbook().strategies[strategy].parameters["reward_risk"]))
+    assert reward / risk == pytest.approx(figure, abs=D("0.001"))
+    assert figure > D("1.55")
 
 
 @pytest.mark.parametrize("strategy, action, changes, regime", ENTRIES)
@@ -157,7 +161,10 @@ def test_every_hold_says_what_it_waits_for(
     assert "\n" not in decision.reasoning
 
 
-@pytest.mark.parametrize("gone, said", [("ask", "no quote"), ("taker_fee_rate", "taker fee is not known")])
+@pytest.mark.parametrize(
+    "gone, said",
+    [("ask", "no quote"), ("taker_fee_rate", "taker fee is not known"), ("entry_slippage_bps", "slippage of an entry")],
+)
 def test_a_signal_without_what_it_needs_is_held(gone: str, said: str) -> None:
     decision = asked(market(MOMENTUM_LONG, **{gone: None}))
     assert decision.action is Action.HOLD
@@ -223,9 +230,9 @@ def test_a_wide_stop_takes_a_smaller_position() -> None:
 
 @pytest.mark.parametrize("price", ["60000.1", "150.125", "0.0812345"])
 def test_levels_keep_the_precision_of_the_price(price: str) -> None:
-    entry = D(price)
-    signal = Signal("short", "momentum", float(entry) * 0.01, D("0.4"), (), (), LOST)
-    levels = levels_of(signal, entry=entry, taker_fee_rate=D("0.0005"), reward_risk=D("1.8"))
-    assert levels.stop_loss / entry == pytest.approx(D("1.01"), rel=D("1e-5"))
-    # reward: 1.8 × (1 % + 0.1 %) + 0.1 % = 2.08 %
-    assert levels.take_profit / entry == pytest.approx(D("0.9792"), rel=D("1e-5"))
+    quote = D(price)
+    signal = Signal("short", "momentum", float(quote) * 0.01, D("0.4"), (), (), LOST)
+    levels = levels_of(signal, quote=quote, slippage_bps=D(20), taker_fee_rate=D("0.0005"), reward_risk=D("1.8"))
+    assert levels.stop_loss / quote == pytest.approx(D("1.01"), rel=D("1e-5"))
+    # entry 0.998, risk 0.012 + 0.001004; target = (0.998 × 0.9995 − 1.8 × 0.013004) ÷ 1.0005
+    assert levels.take_profit / quote == pytest.approx(D("0.973607"), rel=D("1e-5"))

@@ -115,7 +115,10 @@ class Bot:
             side="sell" if action is Action.OPEN_SHORT else "buy",
             price=worst_price(
                 "short" if action is Action.OPEN_SHORT else "long",
-                decision, market, instrument, self.settings.entry_slippage_bps,
+                decision,
+                market,
+                instrument,
+                self.settings.entry_slippage_bps,
             ),
             stop_loss=stop,
             take_profit=target,

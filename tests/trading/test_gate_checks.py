@@ -32,6 +32,7 @@ def coming(inst_id: str = SOL, side: str = "buy", margin: str = "300") -> EntryI
 
 
 SHORT_ENTRY = {"decision.action": SHORT, "decision.stop_loss": D(50500), "decision.take_profit": D(48500)}
+LIMIT = {"decision.order_type": "limit"}
 ADD_ENTRY = {"decision.action": ADD, "account.positions": (pos(BTC, "0.5", "100"),)}
 
 R = Refusal
@@ -40,6 +41,18 @@ REJECT, PASS, CUT, HOLD = Effect.REJECT, Effect.PASS, Effect.CUT, Effect.HOLD
 TABLE: list[tuple[str, Refusal, Effect, dict[str, Any]]] = [
     ("halted", R.ENTRIES_ALLOWED, REJECT, {"entries_allowed": False}),
     ("not known whether halted", R.ENTRIES_ALLOWED, REJECT, {"entries_allowed": None}),
+    ("stops checked 30 s ago", R.PROTECTION, PASS, {"protection_seen_at": NOW - timedelta(seconds=30)}),
+    ("stops checked 31 s ago", R.PROTECTION, REJECT, {"protection_seen_at": NOW - timedelta(seconds=31)}),
+    ("stops checked in the future", R.PROTECTION, REJECT, {"protection_seen_at": NOW + timedelta(seconds=5)}),
+    ("stops never checked", R.PROTECTION, REJECT, {"protection_seen_at": None}),
+    ("lost 3 % today", R.DAILY_LOSS, PASS, {"account.equity": D(9700)}),
+    ("lost more", R.DAILY_LOSS, REJECT, {"account.equity": D("9699.9")}),
+    ("no baseline", R.DAILY_LOSS, REJECT, {"account.day_baseline": None}),
+    ("a baseline of zero", R.DAILY_LOSS, REJECT, {"account.day_baseline": D(0)}),
+    ("yesterday's baseline", R.DAILY_LOSS, REJECT, {"account.baseline_day": NOW.date() - timedelta(days=1)}),
+    ("10 % under the peak", R.DRAWDOWN, PASS, {"account.equity": D(9450)}),
+    ("further under it", R.DRAWDOWN, REJECT, {"account.equity": D("9449.9")}),
+    ("no peak", R.DRAWDOWN, REJECT, {"account.peak_equity": None}),
     ("locked", R.INSTRUMENT_LOCKED, REJECT, {"account.locked_instruments": (BTC,)}),
     ("another is locked", R.INSTRUMENT_LOCKED, PASS, {"account.locked_instruments": (ETH,)}),
     ("locks not known", R.INSTRUMENT_LOCKED, REJECT, {"account.locked_instruments": None}),
@@ -125,6 +138,29 @@ TABLE: list[tuple[str, Refusal, Effect, dict[str, Any]]] = [
     ("30 bps up", R.PRICE_DRIFT, PASS, {"live.last": D(50150)}),
     ("31 bps up", R.PRICE_DRIFT, REJECT, {"live.last": D(50155)}),
     ("31 bps down", R.PRICE_DRIFT, REJECT, {"live.last": D(49845)}),
+    ("limit 15 bps above the ask", R.PRICE_DRIFT, PASS, LIMIT | {"decision.limit_price": D("50075.1")}),
+    ("limit further above it", R.PRICE_DRIFT, REJECT, LIMIT | {"decision.limit_price": D("50075.2")}),
+    ("limit 100 bps below the ask", R.PRICE_DRIFT, PASS, LIMIT | {"decision.limit_price": D("49500.1")}),
+    ("limit further below it", R.PRICE_DRIFT, REJECT, LIMIT | {"decision.limit_price": D("49500.0")}),
+    (
+        "short's limit 15 bps below the bid",
+        R.PRICE_DRIFT,
+        PASS,
+        SHORT_ENTRY | LIMIT | {"decision.limit_price": D("49925.0")},
+    ),
+    (
+        "short's limit further below it",
+        R.PRICE_DRIFT,
+        REJECT,
+        SHORT_ENTRY | LIMIT | {"decision.limit_price": D("49924.9")},
+    ),
+    (
+        "short's limit far above the bid",
+        R.PRICE_DRIFT,
+        REJECT,
+        SHORT_ENTRY | LIMIT | {"decision.limit_price": D("50500")},
+    ),
+    ("limit without a quote", R.PRICE_DRIFT, REJECT, LIMIT | {"decision.limit_price": D(50000), "live.ask": None}),
     ("no stop", R.STOP_LOSS, REJECT, {"decision.stop_loss": None}),
     ("stop above a long", R.STOP_LOSS, REJECT, {"decision.stop_loss": D(50100)}),
     (
@@ -135,35 +171,44 @@ TABLE: list[tuple[str, Refusal, Effect, dict[str, Any]]] = [
     ),
     ("stop below a short", R.STOP_LOSS, REJECT, SHORT_ENTRY | {"decision.stop_loss": D(49900)}),
     ("stop above a short", R.STOP_LOSS, PASS, SHORT_ENTRY),
-    ("stop 3 % away", R.STOP_DISTANCE, PASS, {"decision.stop_loss": D(48500)}),
-    ("stop 3.02 % away", R.STOP_DISTANCE, REJECT, {"decision.stop_loss": D(48490)}),
-    ("stop 3.02 % above a short", R.STOP_DISTANCE, REJECT, SHORT_ENTRY | {"decision.stop_loss": D(51510)}),
-    ("1.5 before fees only", R.REWARD_RISK, REJECT, {"decision.take_profit": D(50750)}),
-    ("1.5 after fees", R.REWARD_RISK, PASS, {"decision.take_profit": D(50876)}),
-    ("just under 1.5 after fees", R.REWARD_RISK, REJECT, {"decision.take_profit": D(50874)}),
+    # A long may fill at 50,075.1, a short at 49,925: 15 bps beyond the quote, on the tick.
+    ("stop 3 % from the worst fill", R.STOP_DISTANCE, PASS, {"decision.stop_loss": D("48572.9")}),
+    ("stop just over it, 2.85 % from the price", R.STOP_DISTANCE, REJECT, {"decision.stop_loss": D("48572.8")}),
+    ("stop 3 % above a short's", R.STOP_DISTANCE, PASS, SHORT_ENTRY | {"decision.stop_loss": D("51422.7")}),
+    ("stop just over it", R.STOP_DISTANCE, REJECT, SHORT_ENTRY | {"decision.stop_loss": D("51422.8")}),
+    (
+        "stop within reach of the limit, not of the price",
+        R.STOP_DISTANCE,
+        REJECT,
+        {"decision.order_type": "limit", "decision.limit_price": D(49600), "decision.stop_loss": D(48490)},
+    ),
+    ("1.5 before slippage and fees only", R.REWARD_RISK, REJECT, {"decision.take_profit": D(50750)}),
+    ("1.5 after fees at the quote", R.REWARD_RISK, REJECT, {"decision.take_profit": D(50876)}),
+    ("1.5 after fees at the worst fill", R.REWARD_RISK, PASS, {"decision.take_profit": D(51064)}),
+    ("just under it", R.REWARD_RISK, REJECT, {"decision.take_profit": D(51062)}),
     ("target on the wrong side", R.REWARD_RISK, REJECT, {"decision.take_profit": D(49800)}),
     ("no target", R.REWARD_RISK, REJECT, {"decision.take_profit": None}),
     ("fee not known", R.REWARD_RISK, REJECT, {"market.taker_fee_rate": None}),
-    ("move under the fees", R.EXPECTED_MOVE, REJECT, {"decision.take_profit": D(50050)}),
-    ("move just over the fees", R.EXPECTED_MOVE, PASS, {"decision.take_profit": D(50060), "live.funding_rate": D(0)}),
+    ("move under slippage and fees", R.EXPECTED_MOVE, REJECT, {"decision.take_profit": D(50120)}),
+    ("move just over the fees", R.EXPECTED_MOVE, PASS, {"decision.take_profit": D(50130), "live.funding_rate": D(0)}),
     (
         "funding due and paid",
         R.EXPECTED_MOVE,
         REJECT,
-        {"decision.take_profit": D(50060), "live.funding_rate": D("0.0005")},
+        {"decision.take_profit": D(50130), "live.funding_rate": D("0.0005")},
     ),
     (
         "funding due and received",
         R.EXPECTED_MOVE,
         PASS,
-        {"decision.take_profit": D(50060), "live.funding_rate": D("-0.0005")},
+        {"decision.take_profit": D(50130), "live.funding_rate": D("-0.0005")},
     ),
     (
         "funding after the assumed holding",
         R.EXPECTED_MOVE,
         PASS,
         {
-            "decision.take_profit": D(50060),
+            "decision.take_profit": D(50130),
             "live.funding_rate": D("0.0005"),
             "live.next_funding_at": NOW + timedelta(hours=5),
         },
@@ -242,7 +287,9 @@ def test_the_good_entry_passes_every_check_uncut(given_entry: Given) -> None:
     # 4 % of 10,000 at 3× = 1,200 USDT at 50,000.1 a coin, 0.01 coins a contract, lots of 0.01
     assert verdict.contracts == D("2.39")
     assert verdict.leverage == 3
-    assert verdict.margin == D("2.39") * D("0.01") * D("50000.1") / 3
+    assert (verdict.side, verdict.price) == ("buy", D("50075.1"))
+    assert (verdict.stop_loss, verdict.take_profit) == (49500, 51500)
+    assert verdict.margin == D("2.39") * D("0.01") * D("50075.1") / 3
 
 
 def test_an_oversized_trade_is_cut_to_the_limit(given_entry: Given) -> None:
@@ -290,10 +337,31 @@ def test_an_add_takes_the_direction_of_its_position(given_entry: Given) -> None:
 
 
 def test_a_limit_entry_is_judged_at_its_limit(given_entry: Given) -> None:
-    """Reward over risk is 2.4 at the quote and 1.4 at the limit above it."""
-    changes = {"decision.order_type": "limit", "decision.limit_price": D(50250), "live.last": D(50140)}
-    verdict = judge(given_entry(changes))
+    """Reward over risk is 1.6 at the quote and 1.47 at the limit a little above it."""
+    changes = {"decision.take_profit": D(51000)}
+    limit = {"decision.order_type": "limit", "decision.limit_price": D(50010)}
+    assert judge(given_entry(changes | limit)).approved
+    verdict = judge(given_entry(changes | limit | {"decision.limit_price": D(50070)}))
     assert verdict.refused_by == (R.REWARD_RISK,)
+    assert verdict.price == 50070
+
+
+def test_stop_target_and_limit_are_judged_as_they_are_sent(given_entry: Given) -> None:
+    """On the tick of 0.1: the limit rounded to the better side, stop and target to the nearest."""
+    asked = {"decision.order_type": "limit", "decision.limit_price": D("50000.19")}
+    levels = {"decision.stop_loss": D("49500.06"), "decision.take_profit": D("51499.94")}
+    verdict = judge(given_entry(asked | levels))
+    assert (verdict.price, verdict.stop_loss, verdict.take_profit) == (D("50000.1"), D("49500.1"), D("51499.9"))
+    short = judge(given_entry(SHORT_ENTRY | {"decision.order_type": "limit", "decision.limit_price": D("49999.91")}))
+    assert (short.side, short.price) == ("sell", D(50000))
+
+
+def test_a_short_binds_margin_for_its_best_fill(given_entry: Given) -> None:
+    """30 bps above the snapshot's price, the furthest the market may have moved when the order is sent."""
+    verdict = judge(given_entry(SHORT_ENTRY))
+    assert verdict.approved
+    assert verdict.price == 49925
+    assert verdict.margin == verdict.contracts * D("0.01") * D(50150) / 3
 
 
 class TestLeaving:

@@ -179,7 +179,10 @@ MISSING: dict[str, Any] = {
     "history.model_spend_today_usd": None,
     "history.model_budget_usd": None,
     "entries_allowed": None,
-    "limits.fresh_s": {},
+    "account.day_baseline": None,
+    "account.baseline_day": None,
+    "account.peak_equity": None,
+    "protection_seen_at": None,
 }
 
 
@@ -238,7 +241,9 @@ REFUSING: dict[str, tuple[Any, ...]] = {
     "limits.max_entries_per_hour": (3, 2, 1),
     "limits.reentry_cooldown_min": (15, 60, 600),
     "limits.decision_max_age_s": (60.0, 10.0, 0.5),
-    "limits.max_price_drift_bps": (D(30), D(10), D(1)),
+    "limits.daily_loss_halt_pct": (D(3), D(1), D("0.1")),
+    "limits.drawdown_halt_pct": (D(10), D(6), D("0.1")),
+    "limits.protection_seen_s": (30.0, 5.0, 1.0),
 }
 CUTTING: dict[str, tuple[Any, ...]] = {
     "limits.max_trade_margin_pct": (D(5), D(3), D(1)),

@@ -98,7 +98,7 @@ def test_the_difference_of_two_versions_by_path() -> None:
     changes = {c.path: (c.before, c.after) for c in diff(old, Playbook.model_validate(content))}
     assert changes == {
         "confidence_floor": ("0.35", "0.4"),
-        "strategies.momentum.parameters.reward_risk": (1.8, 2.0),
+        "strategies.momentum.parameters.reward_risk": (1.65, 2.0),
         f"lessons.{len(old.lessons)}.text": (None, "New."),
         f"lessons.{len(old.lessons)}.trade_ids": (None, [7]),
     }

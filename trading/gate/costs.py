@@ -7,7 +7,7 @@ would receive is not credited. The rules hold for hours, not days, so one settle
 from datetime import timedelta
 from decimal import Decimal
 
-from trading.gate.entry import Direction
+from trading.entry_price import Direction
 from trading.gate.verdict import GateInput
 
 ASSUMED_HOLDING = timedelta(hours=4)

@@ -1,6 +1,6 @@
-"""The way to the target must pay for the round trip: taker fees, and funding that falls due while holding."""
+"""The way from the worst fill to the target must pay for taker fees both ways, and funding due while holding."""
 
-from trading.gate.answers import exact, missing, number, passed, rejected
+from trading.gate.answers import missing, number, passed, rejected
 from trading.gate.costs import funding_cost, round_trip_fees
 from trading.gate.entry import Entry
 from trading.gate.verdict import CheckResult, GateInput, Refusal

@@ -1,6 +1,6 @@
 """All margin, entries that may still take effect and this one included, as a share of equity.
 
-Judged after the cuts and at the costliest fill, so it sees the most that would be sent; that margin must also be available.
+Judged after the cuts and at the costliest fill: the most this entry can bind; that margin must also be available.
 """
 
 from decimal import Decimal

@@ -2,7 +2,8 @@
 
 The parameters were chosen on OKX's 5m candles of 2022, mostly of May to July. There the rules come out about even
 after fees; in the quieter autumn of that year they lose a little. They are a fair start, not a promise.
-`reward_risk` is net of fees at the worst price an entry accepts. Figures of `*_pct` are per cent of the price (`size_pct`: margin, % of equity), `stop_atr` multiples of 1H ATR14.
+`reward_risk` is net of fees at the worst price an entry accepts; figures of `*_pct` are per cent of the price
+(`size_pct`: margin, % of equity), `stop_atr` multiples of 1H ATR14.
 """
 
 from decimal import Decimal
