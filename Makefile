@@ -28,7 +28,7 @@ format: $(VENV)/.installed-dev ## Rewrite the sources in the project's style
 	@cd '$(HERE)' && '$(VENV)/bin/ruff' check --fix-only --quiet . ; '$(VENV)/bin/ruff' format .
 
 docs: $(VENV)/.installed ## Rewrite docs/configuration.md and .env.example from the settings
-	@cd '$(HERE)' && exec '$(PY)' -m runtime.configuration_reference
+	@cd '$(HERE)' && '$(PY)' -m runtime.configuration_reference && exec '$(PY)' -m paper.reference
 
 bench: $(VENV)/.installed-dev ## Measure; ARGS="NAME… --json" as for `okxbot bench`
 	@cd '$(HERE)' && exec '$(VENV)/bin/okxbot' bench $(ARGS)

@@ -50,18 +50,34 @@ def env() -> None:
     print_environment()
 
 
-@app.command()
+exchange_app = typer.Typer(invoke_without_command=True)
+app.add_typer(exchange_app, name="exchange")
+
+
+@exchange_app.callback()
 def exchange(
+    context: typer.Context,
     port: int = typer.Option(8080, min=0, max=65535, help="Port to listen on; 0 picks a free one."),
+    admin_port: int = typer.Option(8081, min=0, max=65535, help="Loopback port of ledger, audit and faults; 0 picks."),
     market: str = typer.Option("synthetic", help="synthetic, or candle files (comma-separated)."),
     speed: str = typer.Option("60", help="Market seconds per wall second, or lockstep."),
     seed: int = typer.Option(1, min=0, help="Seed of the market and of the path inside a candle."),
     data: str = typer.Option("", help="Folder for its state; default: in the home folder, apart from the bot's."),
 ) -> None:
     """Run the paper exchange alone, for other clients."""
+    if context.invoked_subcommand is not None:
+        return
     from cli.exchange import run_exchange
 
-    run_exchange(port=port, market=market, speed=speed, seed=seed, data=data)
+    run_exchange(port=port, admin_port=admin_port, market=market, speed=speed, seed=seed, data=data)
+
+
+@exchange_app.command("faults")
+def exchange_faults() -> None:
+    """List what the exchange can be told to do wrong."""
+    from cli.exchange import print_faults
+
+    print_faults()
 
 
 @app.command()
@@ -86,6 +102,7 @@ def bench(
 def _mount_the_others(arguments: list[str]) -> None:
     """Status, show and control bring a `typer.Typer` named `app` each; not needed by the commands above."""
     own = {command.callback.__name__ for command in app.registered_commands if command.callback is not None}
+    own |= {group.name for group in app.registered_groups if group.name is not None}
     if arguments and arguments[0] in own:
         return
     from cli import control, show, status

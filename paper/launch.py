@@ -50,7 +50,7 @@ class ExchangeProcess:
         """Base of the sockets; append /public, /private or /business."""
         return f"ws://127.0.0.1:{self.port}/ws/v5"
 
-    def get(self, path: str, **query: Any) -> Any:
+    def get(self, path: str, /, **query: Any) -> Any:
         """A plain GET, e.g. `get("/paper/clock")`; what begins with /paper/ goes to the admin port."""
         return self._http.get(f"{self._base(path)}{path}", params=query).json()
 

@@ -1,5 +1,6 @@
 """Faults on order: each does to a client exactly what its name says, and the ledger knows better."""
 
+import socket
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -8,7 +9,9 @@ import httpx
 import pytest
 import websocket
 
+from paper.faults import MENU, FaultPlan
 from paper.launch import ExchangeProcess
+from paper.reference import DOCUMENT, with_tables
 
 BTC = "BTC-USDT-SWAP"
 ORDER = "/api/v5/trade/order"
@@ -83,6 +86,126 @@ def test_dropped_and_silent_sockets(exchange_server: ExchangeProcess) -> None:
         silent.recv()
     dropped.close()
     silent.close()
+
+
+def test_reset_connection_is_a_tcp_reset(exchange_server: ExchangeProcess) -> None:
+    plan(exchange_server, name="connection_reset", path="/api/v5/public/time")
+    with socket.create_connection(("127.0.0.1", exchange_server.port), timeout=5) as raw:
+        raw.sendall(b"GET /api/v5/public/time HTTP/1.1\r\nhost: x\r\n\r\n")
+        with pytest.raises(ConnectionResetError):
+            raw.recv(100)
+
+
+def test_expired_timestamp_comes_without_data(exchange_server: ExchangeProcess, clients: dict[str, Any]) -> None:
+    plan(exchange_server, name="50102", path="account/balance")
+    assert clients["account"].get_account_balance() == {"code": "50102", "msg": "Timestamp request expired."}
+
+
+def test_rate_limit_comes_in_both_forms(exchange_server: ExchangeProcess) -> None:
+    url = f"{exchange_server.rest_url}/api/v5/public/time"
+    plan(exchange_server, name="50011", path="public/time")
+    plan(exchange_server, name="50011", path="public/time", status=200)
+    answers = [httpx.get(url) for _ in range(2)]
+    assert [answer.status_code for answer in answers] == [429, 200]
+    assert {answer.json()["code"] for answer in answers} == {"50011"}
+
+
+def test_fault_strikes_only_its_target_and_lasts_until_cleared(exchange_server: ExchangeProcess) -> None:
+    plan(exchange_server, name="http_502_html", path="public/time$", count=0)
+    statuses = [httpx.get(f"{exchange_server.rest_url}/api/v5/public/time").status_code for _ in range(5)]
+    assert statuses == [502] * 5
+    assert httpx.get(f"{exchange_server.rest_url}/api/v5/market/tickers?instType=SWAP").status_code == 200
+    exchange_server.clear_faults()
+    assert httpx.get(f"{exchange_server.rest_url}/api/v5/public/time").status_code == 200
+
+
+def test_probability_is_drawn_from_the_seed() -> None:
+    def strikes(seed: int) -> list[bool]:
+        waiting = FaultPlan(seed)
+        waiting.add({"name": "50001", "probability": 0.3, "count": 0})
+        return [waiting.take("request", ORDER) is not None for _ in range(200)]
+
+    assert strikes(7) == strikes(7) != strikes(8)
+    assert 30 < sum(strikes(7)) < 90
+
+
+def test_partial_fill_leaves_the_rest_of_a_limit_order_resting(
+    exchange_server: ExchangeProcess, clients: dict[str, Any]
+) -> None:
+    last = float(clients["market"].get_ticker(BTC)["data"][0]["last"])
+    plan(exchange_server, name="partial_fill", path=ORDER, share=0.25)
+    clients["trade"].place_order(BTC, "isolated", "buy", "limit", "4", px=f"{last * 1.005:.1f}", clOrdId="part1")
+    (order,) = clients["trade"].get_order(BTC, clOrdId="part1")["data"]
+    assert (order["state"], order["accFillSz"]) == ("partially_filled", "1")
+    exchange_server.advance()
+    (order,) = clients["trade"].get_order(BTC, clOrdId="part1")["data"]
+    assert order["state"] == "filled"
+
+
+def test_candle_gap_in_history(exchange_server: ExchangeProcess, clients: dict[str, Any]) -> None:
+    def stamps() -> list[str]:
+        return [row[0] for row in clients["market"].get_candlesticks(BTC, bar="5m", limit="5")["data"] if row[8] == "1"]
+
+    whole = stamps()
+    plan(exchange_server, name="candle_gap_history", path="market/candles")
+    assert stamps() == whole[1:]
+    assert stamps() == whole
+
+
+def test_skewed_clock_refuses_signatures_until_mended(
+    exchange_server: ExchangeProcess, clients: dict[str, Any]
+) -> None:
+    true_ms = exchange_server.get("/paper/clock")["wall_ms"]
+    plan(exchange_server, name="clock_skew", seconds=40)
+    theirs = int(exchange_server.get("/api/v5/public/time")["data"][0]["ts"])
+    assert 39_000 < theirs - true_ms < 45_000
+    assert clients["account"].get_account_balance()["code"] == "50102"
+    plan(exchange_server, name="clock_skew", seconds=0)
+    assert clients["account"].get_account_balance()["code"] == "0"
+
+
+def test_request_that_never_arrived_is_in_the_ledger_as_a_fault(
+    exchange_server: ExchangeProcess, clients: dict[str, Any]
+) -> None:
+    plan(exchange_server, name="50004", path=ORDER)
+    assert buy(clients, "never1")["code"] == "50004"
+    entry = exchange_server.get("/paper/ledger", kind="fault")["entries"][-1]
+    assert (entry["fault"], entry["path"], entry["carried_out"]) == ("50004", ORDER, False)
+    assert '"never1"' in entry["body"]
+
+
+def test_admin_port_alone_orders_faults(exchange_server: ExchangeProcess) -> None:
+    for method, path in (("POST", "faults"), ("GET", "faults"), ("GET", "ledger"), ("GET", "audit"), ("GET", "info")):
+        answer = httpx.request(method, f"{exchange_server.rest_url}/paper/{path}")
+        assert answer.status_code == 404
+    assert httpx.get(f"{exchange_server.rest_url}/paper/clock").json()["admin_port"] == exchange_server.admin_port
+    assert httpx.get(f"{exchange_server.admin_url}/api/v5/public/time").status_code == 404
+    names = [entry["name"] for entry in exchange_server.get("/paper/menu")["menu"]]
+    assert names == list(MENU)
+
+
+@pytest.mark.parametrize(
+    "body, field",
+    [
+        ({"name": "push_late", "seconds": -1}, "seconds"),
+        ({"name": "push_late", "seconds": "1"}, "seconds"),
+        ({"name": "50001", "probability": 1.5}, "probability"),
+        ({"name": "50001", "count": True}, "count"),
+        ({"name": "request_lost", "placed": True}, "placed"),
+        ({"name": "code"}, "code"),
+        ({"name": "code", "code": "1"}, "code"),
+        ({"name": "50001", "pth": "x"}, "pth"),
+    ],
+)
+def test_fault_with_a_wrong_field_is_refused(
+    exchange_server: ExchangeProcess, body: dict[str, Any], field: str
+) -> None:
+    assert exchange_server.post("/paper/faults", body) == {"error": f"Parameter {field}  error"}
+
+
+def test_document_shows_the_menu_as_it_is() -> None:
+    text = DOCUMENT.read_text(encoding="utf-8")
+    assert with_tables(text) == text, "run `make docs`"
 
 
 def test_unknown_fault_is_refused_by_name(exchange_server: ExchangeProcess) -> None:

@@ -1,0 +1,22 @@
+"""`python -m paper.reference`: write the tables of docs/paper-exchange.md anew from the code."""
+
+import re
+from pathlib import Path
+
+from paper.faults import menu_table
+
+DOCUMENT = Path(__file__).resolve().parent.parent / "docs" / "paper-exchange.md"
+TABLES = {"faults": menu_table}
+
+
+def with_tables(text: str) -> str:
+    """The document with each table between its two markers as the code has it now."""
+    for name, table in TABLES.items():
+        begin, end = f"<!-- {name} -->", f"<!-- /{name} -->"
+        pattern = re.compile(re.escape(begin) + ".*?" + re.escape(end), re.DOTALL)
+        text = pattern.sub(lambda _, b=begin, t=table, e=end: f"{b}\n{t()}\n{e}", text)
+    return text
+
+
+if __name__ == "__main__":
+    DOCUMENT.write_text(with_tables(DOCUMENT.read_text(encoding="utf-8")), encoding="utf-8")
