@@ -1,18 +1,20 @@
 """The running bot of this home, as the faces see it: its database, its exchange, its clock."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sqlalchemy import select
+from sqlalchemy import Engine, inspect, select
 from sqlalchemy.exc import OperationalError, ProgrammingError
-from sqlalchemy.orm import Session
 
 from exchange.clock import build_clock
-from models import Account
+from models import Account, BotState
 from models.session import SessionFactory, build_engine, build_sessions
+from runtime.database_alone import database_alone
 from runtime.environment import Plan, plan_of
 from runtime.errors import OperatorError
-from runtime.home import Home
+from runtime.home import LEAST_FREE_MB, Home
 from settings import AnySettings, load_settings
 from trading.clock import Clock
 
@@ -26,9 +28,12 @@ class Connection:
 
     plan: Plan
     settings: AnySettings
+    engine: Engine
     sessions: SessionFactory
     account_id: int
     order_prefix: str
+    # The bot does not run: only its database answers, for this command.
+    stopped: bool = False
 
     @property
     def clock(self) -> Clock:
@@ -41,31 +46,79 @@ class Connection:
         return OkxExchange.from_settings(self.settings)
 
 
-def connect(settings: AnySettings | None = None) -> Connection:
-    """Connect to the bot of this home. Raises OperatorError where none was started or its database does not answer."""
+@contextmanager
+def connected(settings: AnySettings | None = None) -> Iterator[Connection]:
+    """Connect to the bot of this home; where it is stopped, its database is started for as long as this lasts.
+
+    Raises OperatorError where none was ever started or its database does not answer.
+    """
     settings = settings or load_settings()
     plan = plan_of(settings, Home(settings.okxbot_home))
+    try:
+        connection = _connection(settings, plan, stopped=False)
+    except OperationalError as error:
+        if not plan.embedded or plan.home.supervisor_lock.is_held():
+            raise _silent(plan) from error
+        connection = None
+    if connection is not None:
+        with _one_line_if_it_breaks(connection):
+            yield connection
+        return
+    with database_alone(plan) as alone:
+        connection = _connection(settings, alone, stopped=True)
+        with _one_line_if_it_breaks(connection):
+            yield connection
+
+
+@contextmanager
+def _one_line_if_it_breaks(connection: Connection) -> Iterator[None]:
+    try:
+        yield
+    except OperationalError as error:
+        raise _silent(connection.plan) from error
+    except ProgrammingError as error:
+        raise OperatorError(
+            f"the database of {connection.plan.home.folder} is of another version of the bot; `okxbot up` brings it to "
+            "this one"
+        ) from error
+    finally:
+        connection.engine.dispose()
+
+
+def _connection(settings: AnySettings, plan: Plan, *, stopped: bool) -> Connection:
     settings = settings.model_copy(
         update={"okx_rest_url": plan.okx_rest_url, "okx_ws_url": plan.okx_ws_url}
         | ({"paper_account_file": plan.home.account_file} if plan.paper and not _own_file(settings) else {})
     )
-    sessions = build_sessions(build_engine(plan.database_url))
-    try:
-        with sessions() as session:
-            account = _account(session)
-    except (OperationalError, ProgrammingError) as error:
+    engine = build_engine(plan.database_url)
+    sessions = build_sessions(engine)
+    with sessions() as session:
+        there = inspect(session.connection()).has_table(Account.__tablename__)
+        account = session.scalars(select(Account)).one_or_none() if there else None
+        state = session.get(BotState, account.id) if account is not None else None
+    if account is None or state is None:
         raise OperatorError(
-            f"the bot's PostgreSQL does not answer ({plan.urls.get('postgres', 'DATABASE_URL')}); "
-            "is it running? start it with `okxbot up`"
-        ) from error
-    if account is None:
-        raise OperatorError("the database has no account yet; wait until `okxbot up` has finished its first start")
-    return Connection(plan, settings, sessions, account.id, account.order_prefix)
+            f"the database of {plan.home.folder} has no account yet: the first start has not finished; "
+            + ("run `okxbot up`" if stopped else "wait for it, or see what `okxbot up` says")
+        )
+    return Connection(plan, settings, engine, sessions, account.id, account.order_prefix, stopped)
+
+
+def _silent(plan: Plan) -> OperatorError:
+    where = plan.urls.get("postgres", "DATABASE_URL")
+    free = plan.home.free_mb()
+    if plan.embedded and free < LEAST_FREE_MB:
+        return OperatorError(
+            f"the bot's PostgreSQL ({where}) does not answer and only {free} MB are free on the disk of "
+            f"{plan.home.folder}: free some space, the bot then carries on by itself"
+        )
+    if plan.embedded:
+        return OperatorError(
+            f"the bot's PostgreSQL ({where}) does not answer just now; its supervisor restarts it: try again, or see "
+            f"{plan.home.logs / 'postgres.log'}"
+        )
+    return OperatorError(f"PostgreSQL does not answer ({where}); check DATABASE_URL and that it runs")
 
 
 def _own_file(settings: AnySettings) -> bool:
     return getattr(settings, "paper_account_file", None) is not None
-
-
-def _account(session: Session) -> Account | None:
-    return session.scalars(select(Account)).one_or_none()

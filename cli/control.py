@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import structlog
 import typer
 
-from cli.connection import Connection, connect
+from cli.connection import Connection, connected
 from exchange.client import OkxExchange
 from exchange.errors import CredentialsMissing
 from execution import control
@@ -20,23 +20,36 @@ app = typer.Typer()
 
 
 @app.command()
-def halt(reason: Annotated[str, typer.Argument(help="Stored with the halt and shown everywhere.")] = "by hand") -> None:
+def halt(
+    reason: Annotated[
+        list[str] | None, typer.Argument(help="Stored with the halt; several words need no quotes.")
+    ] = None,
+) -> None:
     """Allow no new entry from now on; open positions keep their stops and may still be closed."""
-    answer = control.halt(_context(connect()), reason=reason, actor=_actor(), channel="cli")
+    with connected() as connection:
+        answer = control.halt(
+            _context(connection), reason=" ".join(reason or []) or "by hand", actor=_actor(), channel="cli"
+        )
     state = "halted" if answer.new else "was halted already"
     print(f"{state} ({answer.kind}): {answer.reason}")
     for cl_ord_id in answer.in_flight:
         print(f"already on its way when the halt was committed: {cl_ord_id}")
+    if connection.stopped:
+        print("the bot is stopped; it will be halted when `okxbot up` starts it")
 
 
 @app.command()
 def resume() -> None:
     """Lift the halt and re-base the limit that was breached."""
-    try:
-        lifted = control.resume(_context(connect()), actor=_actor(), channel="cli")
-    except Refused as refusal:
-        raise OperatorError(str(refusal)) from None
-    print(f"trading again; lifted: {lifted}")
+    with connected() as connection:
+        try:
+            lifted = control.resume(_context(connection), actor=_actor(), channel="cli")
+        except Refused as refusal:
+            raise OperatorError(str(refusal)) from None
+    if connection.stopped:
+        print(f"lifted: {lifted}; the bot is stopped and will trade when `okxbot up` starts it")
+    else:
+        print(f"trading again; lifted: {lifted}")
 
 
 @app.command()
@@ -44,11 +57,17 @@ def flatten(
     all_: Annotated[bool, typer.Option("--all", help="Everything on the account, also what is not ours.")] = False,
 ) -> None:
     """Halt, cancel and close everything of ours; answers when the exchange shows flat."""
-    connection = connect()
-    try:
-        answer = control.flatten(_context(connection, needs_exchange=True), all_=all_, actor=_actor(), channel="cli")
-    except Refused as refusal:
-        raise OperatorError(str(refusal)) from None
+    with connected() as connection:
+        if connection.stopped and connection.plan.paper:
+            raise OperatorError(
+                "the paper exchange is stopped together with the bot, so nothing can be closed; `okxbot up` starts "
+                "both (`okxbot halt` before keeps it from opening anything)"
+            )
+        context = _context(connection, needs_exchange=True)
+        try:
+            answer = control.flatten(context, all_=all_, actor=_actor(), channel="cli")
+        except Refused as refusal:
+            raise OperatorError(str(refusal)) from None
     for line in _lines(answer):
         print(line)
     if not answer.flat:

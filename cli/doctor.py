@@ -6,7 +6,6 @@ anything that runs. Exit status 1 if any check fails. Nothing secret is shown.
 
 import platform
 import re
-import shutil
 import socket
 import sys
 import urllib.error
@@ -19,6 +18,7 @@ from pathlib import Path
 from runtime.environment import needed_ports
 from runtime.errors import OperatorError
 from runtime.home import LEAST_FREE_MB, Home
+from runtime.orphans import find_orphans
 from runtime.ports import HOST, is_free
 from runtime.postgres_binaries import postgres_programs, version_of
 from runtime.redis_server import program_version, redis_program
@@ -63,6 +63,7 @@ def _checks() -> Iterator[Check]:
     yield "market", lambda: check_market(settings)
     if not isinstance(settings, PaperSettings):
         yield "exchange and clock", lambda: check_exchange(settings.okx_rest_url)
+    yield "old databases", check_orphans
     yield "bot", lambda: check_bot(home)
 
 
@@ -73,6 +74,9 @@ def check_python() -> str:
 def check_dependencies(lock: Path = CHECKOUT / "requirements.lock") -> str:
     """What is installed is what the lock names."""
     from packaging.markers import Marker
+
+    if not lock.exists():
+        return f"okxbot {metadata.version('okxbot')}, installed from a package: its installer chose the versions"
 
     wrong, right = [], 0
     for line in lock.read_text().splitlines():
@@ -116,11 +120,10 @@ def check_home(home: Home) -> str:
 
 
 def check_disk(home: Home) -> str:
-    folder = next(each for each in (home.folder, *home.folder.parents) if each.exists())
-    free = shutil.disk_usage(folder).free // 2**20
+    free = home.free_mb()
     if free < LEAST_FREE_MB:
-        raise OperatorError(f"{free} MB free at {folder}, {LEAST_FREE_MB} MB are needed; free some space")
-    return f"{free // 1024} GB free at {folder}"
+        raise OperatorError(f"{free} MB free for {home.folder}, {LEAST_FREE_MB} MB are needed; free some space")
+    return f"{free / 1024:.1f} GB free for {home.folder}"
 
 
 def check_ports(settings: AnySettings, home: Home) -> str:
@@ -174,6 +177,14 @@ def check_exchange(rest_url: str) -> str:
     if skew > MOST_SKEW_S:
         raise OperatorError(f"this machine's clock is {skew:.0f} s off; orders would be refused; switch on NTP")
     return f"{rest_url} answers, the clock is right"
+
+
+def check_orphans() -> str:
+    orphans = find_orphans()
+    gone = [orphan for orphan in orphans if orphan.link is not None]
+    if gone:
+        raise OperatorError("\n".join(f"{orphan.line}; `okxbot clean` removes it" for orphan in gone))
+    return "none left of deleted homes" + (f"; {len(orphans)} of homes not known" if orphans else "")
 
 
 def check_bot(home: Home) -> str:

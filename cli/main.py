@@ -1,12 +1,14 @@
 """The command line `okxbot`.
 
-Contract: anticipated trouble is one line on stderr and exit status 2, never a traceback; Ctrl-C ends a command with
-status 130. Each command lives in a module of its own; they are imported when called, so that `okxbot --help` is quick.
+Contract: anticipated trouble and misuse are one line on stderr and exit status 2, never a traceback; Ctrl-C ends a
+command with status 130. Each command lives in a module of its own; they are imported when called, so that
+`okxbot --help` is quick.
 """
 
 import sys
 
 import typer
+from typer.exceptions import TyperException
 
 from runtime.errors import OperatorError
 from settings import SettingsError
@@ -89,6 +91,16 @@ def doctor() -> None:
 
 
 @app.command()
+def clean(
+    yes: bool = typer.Option(False, "--yes", help="Remove them; without it they are only shown."),
+) -> None:
+    """Remove databases whose home folder was deleted (only root's lie outside their home)."""
+    from cli.clean import run_clean
+
+    run_clean(yes=yes)
+
+
+@app.command()
 def bench(
     names: list[str] | None = typer.Argument(None, metavar="[NAME]…", help="Figures to measure; default: all."),
     as_json: bool = typer.Option(False, "--json", help="One JSON object per figure."),
@@ -115,7 +127,10 @@ def main() -> None:
     """Entry point of the `okxbot` program."""
     _mount_the_others(sys.argv[1:])
     try:
-        app(standalone_mode=True)
+        status = app(prog_name="okxbot", standalone_mode=False)
+        sys.exit(status if isinstance(status, int) else 0)
+    except TyperException as misuse:
+        sys.exit(_say_misuse(misuse))
     except (OperatorError, SettingsError) as trouble:
         for line in str(trouble).splitlines():
             print(f"okxbot: {line}", file=sys.stderr)
@@ -126,6 +141,16 @@ def main() -> None:
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)
+
+
+def _say_misuse(misuse: TyperException) -> int:
+    """A wrong option or argument: one line, too. Without a message its help has been shown already."""
+    message = misuse.format_message()
+    if message:
+        context = getattr(misuse, "ctx", None)
+        command = context.command_path if context is not None else "okxbot"
+        print(f"okxbot: {message.rstrip('.')}; see `{command} --help`", file=sys.stderr)
+    return 2
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """`okxbot trades`, `okxbot cycles`, `okxbot cycle show ID`: what was done, and every reason for it."""
 
 import json
+import sys
 from typing import Annotated, Any
 
 import typer
@@ -8,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from sqlalchemy import select
 
-from cli.connection import connect
+from cli.connection import connected
 from cli.status_data import cycle_line
 from cli.status_view import clock, price, signed
 from models import DecisionCycle, LlmCall, Order, OrderEvent, RiskVerdict, ScreenerLog, Trade
@@ -18,14 +19,17 @@ app = typer.Typer()
 cycle_app = typer.Typer(help="One decision cycle.", no_args_is_help=True)
 app.add_typer(cycle_app, name="cycle")
 Json = Annotated[bool, typer.Option("--json", help="One JSON array.")]
+TRADE_COLUMNS = (
+    "id", "instrument", "side", "opened", "closed", "entry", "exit", "net P&L", "R", "exit by", "strategy",
+)  # fmt: skip
+UNCUT = 10_000  # columns
 Many = Annotated[int, typer.Option("--limit", "-n", min=1, max=10000, help="How many, newest first.")]
 
 
 @app.command()
 def trades(json_: Json = False, limit: Many = 20) -> None:
     """Round trips, newest first: entry, exit, costs, R."""
-    connection = connect()
-    with connection.sessions() as session:
+    with connected() as connection, connection.sessions() as session:
         rows = session.scalars(
             select(Trade).where(Trade.account_id == connection.account_id).order_by(Trade.id.desc()).limit(limit)
         ).all()
@@ -34,19 +38,7 @@ def trades(json_: Json = False, limit: Many = 20) -> None:
         print(json.dumps([_numbers(row) for row in found], indent=2))
         return
     table = Table(box=None, header_style="dim")
-    for name in (
-        "id",
-        "instrument",
-        "side",
-        "opened",
-        "closed",
-        "entry",
-        "exit",
-        "net P&L",
-        "R",
-        "exit by",
-        "strategy",
-    ):
+    for name in TRADE_COLUMNS:
         table.add_column(name, justify="right" if name in ("id", "entry", "exit", "net P&L", "R") else "left")
     for t in found:
         table.add_row(
@@ -55,14 +47,27 @@ def trades(json_: Json = False, limit: Many = 20) -> None:
             price(t["exit_px"]), signed(t["net_pnl"]) if t["closed_market_at"] else "",
             f"{float(t['r_multiple']):+.2f}" if t["r_multiple"] else "", t["exit_reason"] or "", t["strategy"] or "",
         )  # fmt: skip
-    Console().print(table if found else "no trades yet")
+    if not found:
+        print("no trades yet")
+    elif sys.stdout.isatty():
+        Console().print(table)
+    else:
+        print_whole(table)
+
+
+def print_whole(table: Table) -> None:
+    """Every row whole, on one line, for a file or another program: without a terminal rich would cut at 80 columns."""
+    page = Console(width=UNCUT, color_system=None)
+    with page.capture() as capture:
+        page.print(table)
+    for line in capture.get().splitlines():
+        print(line.rstrip())
 
 
 @app.command()
 def cycles(json_: Json = False, limit: Many = 20) -> None:
     """Decision cycles, newest first, with outcome and reason."""
-    connection = connect()
-    with connection.sessions() as session:
+    with connected() as connection, connection.sessions() as session:
         rows = session.scalars(
             select(DecisionCycle)
             .where(DecisionCycle.account_id == connection.account_id)
@@ -85,8 +90,7 @@ def cycles(json_: Json = False, limit: Many = 20) -> None:
 @cycle_app.command()
 def show(cycle_id: Annotated[int, typer.Argument(metavar="ID")]) -> None:
     """Everything about one cycle: stages, inputs, decision, model calls, the gate's checks, orders and their events."""
-    connection = connect()
-    with connection.sessions() as session:
+    with connected() as connection, connection.sessions() as session:
         cycle = session.get(DecisionCycle, cycle_id)
         if cycle is None:
             raise OperatorError(f"there is no cycle {cycle_id}; `okxbot cycles` lists them")

@@ -13,7 +13,7 @@ from rich.console import Console, RenderableType
 from rich.live import Live
 from sqlalchemy.exc import SQLAlchemyError
 
-from cli.connection import Connection, connect
+from cli.connection import Connection, connected
 from cli.status_data import collect_status
 from cli.status_view import plain_lines, render
 from runtime.errors import file_trouble
@@ -22,6 +22,7 @@ from settings import AnySettings
 REFRESH_S = 1.0
 PLAIN_EVERY_S = 10.0
 PICTURE_COLUMNS = 132
+NOT_RUNNING = 3  # what init scripts answer to `status`, too
 app = typer.Typer()
 
 
@@ -30,8 +31,12 @@ def status(
     json_: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
     svg: Annotated[Path | None, typer.Option(help="Write the view as a picture into this file.")] = None,
 ) -> None:
-    """Show what the bot is doing: state, money, positions with their stops, last decisions, services."""
-    found = collect_status(connect())
+    """Show what the bot is doing: state, money, positions with their stops, last decisions, services.
+
+    Exit status 3 if the bot is stopped: what is shown is then as of its end.
+    """
+    with connected() as connection:
+        found = collect_status(connection)
     if svg is not None:
         with file_trouble("write the picture to", svg), open(os.devnull, "w") as nowhere:
             console = Console(record=True, width=PICTURE_COLUMNS, file=nowhere)
@@ -44,19 +49,21 @@ def status(
         Console().print(render(found))
     else:
         print("\n".join(plain_lines(found)))
+    if found["state"] == "stopped":
+        raise typer.Exit(NOT_RUNNING)
 
 
 def live_view(settings: AnySettings) -> None:
     """Redraw the status until interrupted; plain lines every ten seconds without a terminal."""
-    connection = connect(settings)
-    if not sys.stdout.isatty():
-        while True:
-            print(_text(connection), flush=True)
-            time.sleep(PLAIN_EVERY_S)
-    with Live(console=Console(), screen=True, auto_refresh=False) as live:
-        while True:
-            live.update(_screen(connection), refresh=True)
-            time.sleep(REFRESH_S)
+    with connected(settings) as connection:
+        if not sys.stdout.isatty():
+            while True:
+                print(_text(connection), flush=True)
+                time.sleep(PLAIN_EVERY_S)
+        with Live(console=Console(), screen=True, auto_refresh=False) as live:
+            while True:
+                live.update(_screen(connection), refresh=True)
+                time.sleep(REFRESH_S)
 
 
 def _text(connection: Connection) -> str:

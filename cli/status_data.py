@@ -28,7 +28,7 @@ def collect_status(connection: Connection) -> dict[str, Any]:
     """The whole status, ready for JSON."""
     settings = connection.settings
     try:
-        now: datetime | None = connection.clock.market_now()
+        now: datetime | None = None if connection.stopped else connection.clock.market_now()
     except ClockUnavailable:
         now = None
     with connection.sessions() as session:
@@ -46,6 +46,9 @@ def collect_status(connection: Connection) -> dict[str, Any]:
             "last_cycles": _last_cycles(session, connection.account_id),
             **_counts(session, connection.account_id),
         }
+    status["disk_free_mb"] = connection.plan.home.free_mb()
+    if connection.stopped:
+        return status | {"state": "stopped", "feed_age_s": {}, "services": {}, "urls": {}}
     status["feed_age_s"] = _feed_ages(connection)
     status["services"] = services(connection)
     status["urls"] = connection.plan.urls

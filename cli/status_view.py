@@ -29,6 +29,8 @@ def _head(status: dict[str, Any]) -> RenderableType:
     line.append(signed(status["day_pnl"]), style=pnl_style(status["day_pnl"]))
     line.append(f"   drawdown {percent(status['drawdown'])}   cycles {status['cycles_total']}   ")
     line.append(f"orders {orders_words(status)}")
+    if status["state"] == "stopped":
+        line.append("\nthe bot is stopped, this is how it was left; `okxbot up` starts it", style="yellow")
     if status["halt_reason"]:
         line.append(f"\nHALTED: {status['halt_reason']}   (`okxbot resume` lets it trade again)", style="bold red")
     elif status["state"] == "running" and not status["reconciled_at"]:
@@ -77,6 +79,8 @@ def _cycles(status: dict[str, Any]) -> RenderableType:
 
 
 def _foot(status: dict[str, Any]) -> RenderableType:
+    if status["state"] == "stopped":
+        return Text("no service runs", style="dim")
     services = status["services"]
     down = {name: state for name, state in services.items() if state != "RUNNING"}
     line = Text("services ", style="dim")

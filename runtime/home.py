@@ -169,12 +169,17 @@ class Home:
             with tempfile.TemporaryFile(dir=self.run) as probe:
                 probe.write(b"\0" * 65536)
                 probe.flush()
-        free = shutil.disk_usage(self.folder).free // 2**20
+        free = self.free_mb()
         if free < LEAST_FREE_MB:
             raise OperatorError(
                 f"only {free} MB are free on the disk of {self.folder}, {LEAST_FREE_MB} MB are needed; "
                 "free some space, or choose another folder with OKXBOT_HOME"
             )
+
+    def free_mb(self) -> int:
+        """Space left on the disk of this home, or of where it will be made."""
+        place = next(each for each in (self.folder, *self.folder.parents) if each.exists())
+        return shutil.disk_usage(place).free // 2**20
 
     def secrets(self) -> Secrets:
         """The generated passwords; made at the first call."""

@@ -22,8 +22,10 @@ from typing import Self
 import psycopg2
 
 from runtime.errors import OperatorError, file_trouble
+from runtime.orphans import PREFIX, note_of
 from runtime.ports import free_port
 from runtime.postgres_binaries import postgres_programs
+from runtime.server_process import ServerProcess
 from runtime.unprivileged import (
     SystemUser,
     give_to,
@@ -90,9 +92,15 @@ class Cluster:
         """Connection URL as SQLAlchemy reads it. Holds the password: never log it."""
         return self.dsn(database).replace("postgresql://", "postgresql+psycopg2://", 1)
 
+    @property
+    def exists(self) -> bool:
+        """Whether the cluster was created."""
+        return (self.data / "PG_VERSION").exists()
+
     def prepare(self) -> bool:
         """Create the cluster unless it exists; True if it was created."""
-        if (self.data / "PG_VERSION").exists():
+        if self.exists:
+            self._write_note()
             self._refuse_other_version()
             return False
         with file_trouble("create the database folder", self.folder):
@@ -117,10 +125,16 @@ class Cluster:
         elif not self.folder.is_symlink() or not self.folder.exists():
             # A name of its own for each creation: a home that was deleted and made again must not meet the
             # database, and the password, of its predecessor.
-            elsewhere = Path(tempfile.mkdtemp(prefix="database-", dir=shared_state_folder()))
+            elsewhere = Path(tempfile.mkdtemp(prefix=PREFIX, dir=shared_state_folder()))
             self.folder.unlink(missing_ok=True)
             self.folder.symlink_to(elsewhere)
+            self._write_note()
         give_to(self.user, self.folder)
+
+    def _write_note(self) -> None:
+        """Where the data lie outside the home: say beside them whose they are."""
+        if self.folder.is_symlink() and (place := self.folder.resolve()).name.startswith(PREFIX):
+            note_of(place).write_text(str(self.folder.absolute()))
 
     def _refuse_other_version(self) -> None:
         theirs = (self.data / "PG_VERSION").read_text().strip()
@@ -155,6 +169,10 @@ class Cluster:
         for name, value in self._settings.items():
             command += ["-c", f"{name}={value}"]
         return command
+
+    def server_process(self, log: Path) -> ServerProcess:
+        """The server as a child of this process, started with `argv()`."""
+        return ServerProcess(log, self.wait_until_ready, signal.SIGINT, spawn_options(self.user))
 
     def wait_until_ready(self, timeout: float = 60, give_up: Callable[[], None] = lambda: None) -> None:
         """Return once the server accepts our role; OperatorError after `timeout` seconds, or what `give_up` raises."""
@@ -198,8 +216,7 @@ class EmbeddedPostgres:
         self.cluster = Cluster(
             folder / "postgres", secrets.token_urlsafe(16), free_port(), None if durable else UNSAFE_AND_FAST
         )
-        self._log = folder / "postgres.log"
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process = self.cluster.server_process(folder / "postgres.log")
 
     @property
     def url(self) -> str:
@@ -211,28 +228,11 @@ class EmbeddedPostgres:
 
     def start(self) -> None:
         self.cluster.prepare()
-        with self._log.open("ab") as log:
-            self._process = subprocess.Popen(
-                self.cluster.argv(),
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                process_group=0,
-                **spawn_options(self.cluster.user),
-            )
-        try:
-            self.cluster.wait_until_ready(20)
-        except OperatorError as trouble:
-            self.stop()
-            tail = self._log.read_text(errors="replace").splitlines()[-3:]
-            raise OperatorError(f"{trouble}; the server said: {' / '.join(tail)}") from None
+        self._process.start(self.cluster.argv())
         self.cluster.ensure_database()
 
     def stop(self, how: signal.Signals = signal.SIGINT) -> None:
-        if self._process is not None:
-            self._process.send_signal(how)
-            self._process.wait(30)
-            self._process = None
+        self._process.stop(how)
 
     def restart(self) -> None:
         self.stop()
@@ -246,4 +246,6 @@ class EmbeddedPostgres:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.stop()
-        shutil.rmtree(self.cluster.folder.resolve(), ignore_errors=True)
+        place = self.cluster.folder.resolve()
+        shutil.rmtree(place, ignore_errors=True)
+        note_of(place).unlink(missing_ok=True)

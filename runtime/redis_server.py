@@ -24,6 +24,7 @@ from redis.retry import Retry
 
 from runtime.errors import OperatorError, file_trouble
 from runtime.ports import HOST, free_port
+from runtime.server_process import ServerProcess
 
 
 def _wheel_program() -> Path | None:
@@ -138,8 +139,7 @@ class EmbeddedRedis:
 
     def __init__(self, folder: Path) -> None:
         self.server = RedisServer(folder / "redis", secrets.token_urlsafe(16), free_port())
-        self._log = folder / "redis.log"
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process = ServerProcess(folder / "redis.log", self.server.wait_until_ready, signal.SIGTERM)
 
     @property
     def url(self) -> str:
@@ -153,22 +153,10 @@ class EmbeddedRedis:
 
     def start(self) -> None:
         self.server.prepare()
-        with self._log.open("ab") as log:
-            self._process = subprocess.Popen(
-                self.server.argv(), stdin=subprocess.DEVNULL, stdout=log, stderr=log, process_group=0
-            )
-        try:
-            self.server.wait_until_ready(20)
-        except OperatorError as trouble:
-            self.stop()
-            tail = self._log.read_text(errors="replace").splitlines()[-3:]
-            raise OperatorError(f"{trouble}; the server said: {' / '.join(tail)}") from None
+        self._process.start(self.server.argv())
 
     def stop(self, how: signal.Signals = signal.SIGTERM) -> None:
-        if self._process is not None:
-            self._process.send_signal(how)
-            self._process.wait(30)
-            self._process = None
+        self._process.stop(how)
 
     def restart(self) -> None:
         self.stop()

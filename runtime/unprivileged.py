@@ -13,7 +13,7 @@ from typing import Any
 
 from runtime.errors import OperatorError
 
-_STATE_FOLDERS = (Path("/var/lib/okxbot"), Path("/var/tmp/okxbot-root"))
+STATE_FOLDERS = (Path("/var/lib/okxbot"), Path("/var/tmp/okxbot-root"))
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ def others_may_enter(folder: Path) -> bool:
 
 def shared_state_folder() -> Path:
     """A folder owned by root that everybody may enter and only root may change."""
-    for folder in _STATE_FOLDERS:
+    for folder in STATE_FOLDERS:
         try:
             folder.mkdir(mode=0o755, parents=True, exist_ok=True)
             found = folder.lstat()
@@ -59,7 +59,7 @@ def shared_state_folder() -> Path:
         if stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid() and not found.st_mode & 0o022:
             folder.chmod(0o755)
             return folder
-    places = " or ".join(str(folder) for folder in _STATE_FOLDERS)
+    places = " or ".join(str(folder) for folder in STATE_FOLDERS)
     raise OperatorError(f"root needs a folder for the database at {places}, and neither can be made")
 
 

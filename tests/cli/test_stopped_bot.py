@@ -1,0 +1,93 @@
+"""A stopped bot: its owner may look and halt, in clear lines and with a telling status; nothing is left running."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from decimal import Decimal
+
+import pytest
+
+from models import Account, BotState
+from models.session import build_engine, build_sessions
+from runtime.database_alone import database_alone
+from runtime.environment import Plan, needed_ports
+from runtime.home import Home
+from runtime.leftovers import find_leftovers
+from runtime.migrate import upgrade_to_head
+from runtime.orphans import note_of
+from runtime.ports import free_port
+from settings import load_settings
+
+
+def okxbot(home: Home, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "cli.main", *arguments], capture_output=True, text=True, timeout=60,
+        env={**os.environ, "OKXBOT_HOME": str(home.folder)},
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
+    """A home as a stopped bot leaves it: a database with an account, and nothing that runs."""
+    settings = load_settings({}, dotenv=False)
+    home = Home(tmp_path_factory.mktemp("stopped") / "home")
+    home.prepare()
+    home.remember_ports({name: free_port() for name in needed_ports(settings)})
+    plan = Plan(settings, home, home.remembered_ports(), home.secrets())
+    plan.cluster.prepare()
+    with database_alone(plan) as alone:
+        alone.cluster.ensure_database()
+        upgrade_to_head(alone.database_url)
+        engine = build_engine(alone.database_url)
+        with build_sessions(engine).begin() as session:
+            account = Account(mode="paper", uid="1", order_prefix="t")
+            session.add(account)
+            session.flush()
+            session.add(BotState(account_id=account.id, state="running", equity=Decimal("9876.5")))
+        engine.dispose()
+    yield home
+    place = home.postgres.resolve()
+    subprocess.run(["rm", "-rf", str(place), str(note_of(place))], check=True)
+
+
+def test_status_says_stopped_shows_what_was_left_and_exits_3(home: Home) -> None:
+    answer = okxbot(home, "status", "--json")
+    assert answer.returncode == 3, answer.stderr
+    found = json.loads(answer.stdout)
+    assert (found["state"], found["equity"], found["services"], found["now"]) == ("stopped", 9876.5, {}, None)
+    assert okxbot(home, "status").stdout.startswith("stopped paper")
+    assert find_leftovers(home) == []
+
+
+def test_halt_on_a_stopped_bot_is_kept_for_its_next_start(home: Home) -> None:
+    answer = okxbot(home, "halt", "market", "looks", "odd")
+    assert answer.returncode == 0, answer.stderr
+    assert answer.stdout.splitlines() == [
+        "halted (manual): market looks odd",
+        "the bot is stopped; it will be halted when `okxbot up` starts it",
+    ]
+    assert json.loads(okxbot(home, "status", "--json").stdout)["halt_reason"] == "manual: market looks odd"
+    assert "the bot is stopped and will trade when" in okxbot(home, "resume").stdout
+    assert find_leftovers(home) == []
+
+
+def test_what_needs_the_running_bot_says_so_in_one_line(home: Home) -> None:
+    for command, said in (
+        ("env", "no bot runs in"),
+        ("flatten", "the paper exchange is stopped together with the bot"),
+    ):
+        answer = okxbot(home, command)
+        assert answer.returncode == 2
+        assert len(answer.stderr.splitlines()) == 1
+        assert said in answer.stderr
+        assert "okxbot up" in answer.stderr
+
+
+def test_command_beside_one_that_starts_the_bot_waits_for_it_to_be_done(home: Home) -> None:
+    with home.up_lock as lock:
+        assert lock.take()
+        answer = okxbot(home, "halt")
+    assert answer.returncode == 2
+    assert "is just being started or stopped" in answer.stderr
