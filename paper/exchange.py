@@ -16,7 +16,7 @@ import structlog
 from paper.clock import MarketClock, wall_ms, wall_us
 from paper.engine.engine import Engine, Result
 from paper.engine.events import Event
-from paper.engine.orders import Params
+from paper.engine.params import Params
 from paper.engine.state import EngineState, Rules
 from paper.errors import OkxError, StartRefused
 from paper.instruments import CATALOGUE

@@ -38,6 +38,7 @@ class Instrument:
     min_sz: Decimal = Decimal("0.01")
     max_lmt_sz: Decimal = Decimal(100000000)
     list_time_ms: int = 1573557408000
+    tier_factor: int = 2
 
     @cached_property
     def base(self) -> str:
@@ -55,23 +56,29 @@ class Instrument:
 
     @cached_property
     def tiers(self) -> tuple[Tier, ...]:
-        """Five tiers; each step doubles the rates of the one below."""
+        """Five tiers, five times as large from one to the next; rates grow by `tier_factor` (1: one flat tier)."""
+        if self.tier_factor == 1:
+            return (Tier(1, Decimal(0), self.max_lmt_sz, self.mmr, 1 / self.max_lever, self.max_lever),)
         unit = Decimal(10) * self.max_mkt_sz / 12
         rows, low = [], Decimal(0)
         for number in range(1, 6):
             high = unit * 5 ** (number - 1)
-            factor = 2 ** (number - 1)
+            factor = self.tier_factor ** (number - 1)
             lever = self.max_lever / factor
             rows.append(Tier(number, low, high.quantize(self.lot), self.mmr * factor, 1 / lever, lever))
             low = high.quantize(self.lot)
         return tuple(rows)
 
-    def mmr_for(self, contracts: Decimal) -> Decimal:
-        """Maintenance margin rate of a position of that many contracts."""
+    def tier_of(self, contracts: Decimal) -> Tier:
+        """The tier a position of that many contracts is in; the last one for whatever is larger."""
         for tier in self.tiers:
             if contracts <= tier.max_sz:
-                return tier.mmr
-        return self.tiers[-1].mmr
+                return tier
+        return self.tiers[-1]
+
+    def mmr_for(self, contracts: Decimal) -> Decimal:
+        """Maintenance margin rate of a position of that many contracts."""
+        return self.tier_of(contracts).mmr
 
     def coins(self, contracts: Decimal) -> Decimal:
         return contracts * self.ct_val

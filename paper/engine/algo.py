@@ -1,17 +1,23 @@
-"""Algo orders: stop-loss and take-profit (conditional, oco) and plain triggers."""
+"""Algo orders: stop-loss and take-profit (conditional, oco), plain triggers, and trailing stops."""
 
 from dataclasses import dataclass, field
 from decimal import Decimal
 
+from paper.engine.order import Attached
 from paper.engine.quote import Quote
-from paper.numbers import ZERO
+from paper.numbers import ONE, ZERO
 
-ALGO_TYPES = ("conditional", "oco", "trigger")
+ALGO_TYPES = ("conditional", "oco", "trigger", "move_order_stop")
+MARKET_PRICE = Decimal(-1)
 
 
 @dataclass(slots=True)
 class Algo:
-    """An algo order. `sz` None with `close_fraction` = the whole position as it is when triggered."""
+    """An algo order. `sz` None with `close_fraction` = the whole position as it is when triggered.
+
+    A trailing stop has `callback` (a fraction of price, or with `callback_spread` a price distance) and follows
+    `extreme`, the best last price since it became active.
+    """
 
     algo_id: str
     algo_cl_ord_id: str
@@ -50,6 +56,30 @@ class Algo:
     cancel_source: str = ""
     req_id: str = ""
     amend_result: str = ""
+    attached: list[Attached] = field(default_factory=list)
+    callback: Decimal | None = None
+    callback_spread: bool = False
+    active_px: Decimal | None = None
+    extreme: Decimal | None = None
+
+    @property
+    def move_trigger(self) -> Decimal | None:
+        """Where a trailing stop fires as things stand; None before it is active."""
+        if self.callback is None or self.extreme is None:
+            return None
+        falls = -1 if self.side == "sell" else 1
+        if self.callback_spread:
+            return self.extreme + falls * self.callback
+        return self.extreme * (ONE + falls * self.callback)
+
+    def follow(self, price: Decimal) -> None:
+        """Let a trailing stop see a last price: it becomes active at `active_px`, then follows the best price."""
+        selling = self.side == "sell"
+        if self.extreme is None:
+            reached = self.active_px is None or (price >= self.active_px if selling else price <= self.active_px)
+            self.extreme = price if reached else None
+        else:
+            self.extreme = max(self.extreme, price) if selling else min(self.extreme, price)
 
     @property
     def ends_with_position(self) -> bool:
@@ -58,6 +88,12 @@ class Algo:
 
     def triggered(self, quote: Quote) -> tuple[str, Decimal] | None:
         """The leg that fires at this quote (`sl`, `tp` or blank for a plain trigger) and its order price."""
+        if self.callback is not None:
+            self.follow(quote.last)
+            trigger = self.move_trigger
+            if trigger is not None and (quote.last <= trigger if self.side == "sell" else quote.last >= trigger):
+                return "", MARKET_PRICE
+            return None
         if self.trigger_px is not None and self.order_px is not None:
             price = quote.trigger_price(self.trigger_type)
             if (price >= self.trigger_px) if self.rising else (price <= self.trigger_px):
@@ -67,9 +103,9 @@ class Algo:
         if self.sl_trigger is not None:
             price = quote.trigger_price(self.sl_type)
             if (price <= self.sl_trigger) if closing_long else (price >= self.sl_trigger):
-                return "sl", self.sl_order if self.sl_order is not None else Decimal(-1)
+                return "sl", self.sl_order if self.sl_order is not None else MARKET_PRICE
         if self.tp_trigger is not None:
             price = quote.trigger_price(self.tp_type)
             if (price >= self.tp_trigger) if closing_long else (price <= self.tp_trigger):
-                return "tp", self.tp_order if self.tp_order is not None else Decimal(-1)
+                return "tp", self.tp_order if self.tp_order is not None else MARKET_PRICE
         return None

@@ -1,29 +1,30 @@
-"""Algo orders on request, and their triggers as prices move."""
-
-from decimal import Decimal
+"""Algo orders on request: place, find, cancel. Raises `OkxError` with OKX's code when a request is refused."""
 
 from paper.engine.account import Account
 from paper.engine.algo import ALGO_TYPES, Algo
-from paper.engine.order import Order
-from paper.engine.orders import (
+from paper.engine.attached import read_attached, read_leg, taken_algo_id
+from paper.engine.params import (
     MARKET_PRICE,
     Params,
     check_order_price,
     check_size,
     client_id,
-    enter,
+    closes,
     flag,
     number,
-    read_leg,
-    required_margin,
+    tag_of,
     trade_mode,
+    trigger_type,
     word,
 )
 from paper.engine.quote import Quote
 from paper.engine.state import EngineState
 from paper.errors import OkxError, bad_parameter
-from paper.numbers import ZERO, is_multiple
+from paper.instruments import Instrument
+from paper.numbers import is_multiple
 
+# Open algos of one kind: stops and targets per instrument, triggers and trailing stops in all.
+MAX_STOPS, MAX_TRIGGERS, MAX_TRAILING = 100, 500, 50
 # codes per trigger type: TP of a buy, SL of a buy, TP of a sell, SL of a sell
 _PLACEMENT = {
     "last": ("51277", "51278", "51279", "51280"),
@@ -33,41 +34,36 @@ _PLACEMENT = {
 
 
 def place_algo(state: EngineState, account: Account, params: Params) -> Algo:
-    """Accept a conditional, oco or trigger order."""
+    """Accept a conditional, oco, trigger or trailing order."""
     instrument, mode, side, pos_side = trade_mode(state, account, params)
     ord_type = word(params, "ordType")
     if ord_type not in ALGO_TYPES:
         raise bad_parameter("ordType")
     cl_id = client_id(params, "algoClOrdId")
-    if cl_id and account.algo_by_cl_id.get(cl_id) in account.open_algos:
+    if cl_id and taken_algo_id(account, cl_id):
         raise OkxError("51065")
+    _check_room(account, instrument.inst_id, ord_type)
     fraction = word(params, "closeFraction")
     if fraction not in ("", "1"):
         raise bad_parameter("closeFraction")
-    reduce_only = flag(params, "reduceOnly") or (side, pos_side) in (("sell", "long"), ("buy", "short"))
+    reduce_only = flag(params, "reduceOnly") or closes(side, pos_side)
     if fraction and not reduce_only:
         raise OkxError("51328")
+    if fraction and ord_type == "trigger":
+        raise OkxError("51331")
     sz = None if fraction else check_size(instrument, number(params, "sz"), False)
     algo = Algo(
-        state.next_id(), cl_id, word(params, "tag"), instrument.inst_id, mode, side, pos_side, ord_type, sz,
+        state.next_id(), cl_id, tag_of(params), instrument.inst_id, mode, side, pos_side, ord_type, sz,
         bool(fraction), reduce_only, account.lever(instrument.inst_id, mode, pos_side), state.now_ms,
         state.now_ms, cancel_on_close=flag(params, "cxlOnClosePos"), cl_ord_id=client_id(params, "clOrdId"),
     )  # fmt: skip
-    quote = state.quotes[instrument.inst_id]
     if ord_type == "trigger":
-        _read_trigger(state, algo, params)
+        _read_trigger(state, account, algo, params)
+    elif ord_type == "move_order_stop":
+        _read_trailing(state, algo, params)
     else:
-        algo.tp_trigger, algo.tp_order, algo.tp_type = read_leg(instrument, params, "tp")
-        algo.sl_trigger, algo.sl_order, algo.sl_type = read_leg(instrument, params, "sl")
-        if algo.tp_trigger is None and algo.sl_trigger is None:
-            raise OkxError("50015", "tpTriggerPx", "slTriggerPx")
-        if ord_type == "oco" and (algo.tp_trigger is None or algo.sl_trigger is None):
-            raise OkxError("50014", "tpTriggerPx" if algo.tp_trigger is None else "slTriggerPx")
-        if ord_type == "conditional" and algo.sl_trigger is not None:
-            algo.tp_trigger = algo.tp_order = None  # a conditional with both legs keeps only the stop
-        if fraction and not {algo.tp_order, algo.sl_order} <= {None, MARKET_PRICE}:
-            raise OkxError("51330")
-        check_legs(quote, algo)
+        _read_legs(instrument, algo, params)
+        check_legs(state.quotes[instrument.inst_id], algo)
     account.algos[algo.algo_id] = account.open_algos[algo.algo_id] = algo
     if cl_id:
         account.algo_by_cl_id[cl_id] = algo.algo_id
@@ -76,18 +72,59 @@ def place_algo(state: EngineState, account: Account, params: Params) -> Algo:
     return algo
 
 
-def _read_trigger(state: EngineState, algo: Algo, params: Params) -> None:
+def _check_room(account: Account, inst_id: str, ord_type: str) -> None:
+    kinds = ("conditional", "oco") if ord_type in ("conditional", "oco") else (ord_type,)
+    alike = [algo for algo in account.open_algos.values() if algo.ord_type in kinds]
+    if len(kinds) == 2:
+        alike = [algo for algo in alike if algo.inst_id == inst_id]
+    most = {"trigger": MAX_TRIGGERS, "move_order_stop": MAX_TRAILING}.get(ord_type, MAX_STOPS)
+    if len(alike) >= most:
+        raise OkxError("51174", inst_id, str(most))
+
+
+def _read_legs(instrument: Instrument, algo: Algo, params: Params) -> None:
+    algo.tp_trigger, algo.tp_order, algo.tp_type = read_leg(instrument, params, "tp")
+    algo.sl_trigger, algo.sl_order, algo.sl_type = read_leg(instrument, params, "sl")
+    if algo.tp_trigger is None and algo.sl_trigger is None:
+        raise OkxError("50015", "tpTriggerPx", "slTriggerPx")
+    if algo.ord_type == "oco" and (algo.tp_trigger is None or algo.sl_trigger is None):
+        raise OkxError("50014", "tpTriggerPx" if algo.tp_trigger is None else "slTriggerPx")
+    if algo.ord_type == "conditional" and algo.sl_trigger is not None:
+        algo.tp_trigger = algo.tp_order = None  # a conditional with both legs keeps only the stop
+    if algo.close_fraction and not {algo.tp_order, algo.sl_order} <= {None, MARKET_PRICE}:
+        raise OkxError("51330")
+
+
+def _read_trigger(state: EngineState, account: Account, algo: Algo, params: Params) -> None:
     instrument = state.instruments[algo.inst_id]
     algo.trigger_px, algo.order_px = number(params, "triggerPx"), number(params, "orderPx")
-    algo.trigger_type = word(params, "triggerPxType") or "last"
+    algo.trigger_type = trigger_type(params, "triggerPxType")
     if algo.trigger_px is None or algo.trigger_px <= 0 or not is_multiple(algo.trigger_px, instrument.tick):
         raise bad_parameter("triggerPx")
     if algo.order_px is None:
         raise bad_parameter("orderPx")
     check_order_price(algo.order_px, instrument.tick, "orderPx")
-    if algo.trigger_type not in ("last", "mark", "index"):
-        raise bad_parameter("triggerPxType")
+    against = algo.trigger_px if algo.order_px == MARKET_PRICE else algo.order_px
+    algo.attached = read_attached(state, account, instrument, algo.side, against, params, algo.reduce_only)
     algo.rising = algo.trigger_px > state.quotes[algo.inst_id].trigger_price(algo.trigger_type)
+
+
+def _read_trailing(state: EngineState, algo: Algo, params: Params) -> None:
+    instrument = state.instruments[algo.inst_id]
+    ratio, spread = number(params, "callbackRatio"), number(params, "callbackSpread")
+    if ratio is None and spread is None:
+        raise OkxError("50015", "callbackRatio", "callbackSpread")
+    if ratio is not None and spread is not None:
+        raise OkxError("50024", "callbackRatio", "callbackSpread")
+    if ratio is not None and not 0 < ratio < 1:
+        raise bad_parameter("callbackRatio")
+    if spread is not None and (spread <= 0 or not is_multiple(spread, instrument.tick)):
+        raise bad_parameter("callbackSpread")
+    algo.callback, algo.callback_spread = (ratio, False) if ratio is not None else (spread, True)
+    algo.active_px = number(params, "activePx")
+    if algo.active_px is not None and (algo.active_px <= 0 or not is_multiple(algo.active_px, instrument.tick)):
+        raise bad_parameter("activePx")
+    algo.follow(state.quotes[algo.inst_id].last)
 
 
 def check_legs(quote: Quote, algo: Algo) -> None:
@@ -117,94 +154,3 @@ def cancel_algo(state: EngineState, account: Account, params: Params) -> Algo:
         raise OkxError("51400")
     state.end_algo(account, algo, "canceled", "1")
     return algo
-
-
-def amend_algo(state: EngineState, account: Account, params: Params) -> Algo:
-    """Move triggers or size of a live algo. A new trigger of 0 removes that leg."""
-    algo = find_algo(account, params)
-    if algo is None or algo.algo_id not in account.open_algos:
-        raise OkxError("51503")
-    instrument = state.instruments[algo.inst_id]
-    fields = ("sz", "tp_trigger", "tp_order", "tp_type", "sl_trigger", "sl_order", "sl_type")
-    was = {name: getattr(algo, name) for name in fields}
-    try:
-        new_sz = number(params, "newSz")
-        if new_sz is not None and algo.sz is not None:
-            algo.sz = check_size(instrument, new_sz, False)
-        for leg in ("tp", "sl"):
-            _amend_leg(algo, params, leg, instrument.tick)
-        if algo.ord_type != "trigger":
-            if algo.tp_trigger is None and algo.sl_trigger is None:
-                raise OkxError("51500")
-            check_legs(state.quotes[algo.inst_id], algo)
-    except OkxError:
-        for name, value in was.items():
-            setattr(algo, name, value)
-        raise
-    algo.req_id, algo.amend_result = word(params, "reqId"), "0"
-    state.algo_changed(account, algo)
-    return algo
-
-
-def _amend_leg(algo: Algo, params: Params, leg: str, tick: Decimal) -> None:
-    name = leg.capitalize()
-    trigger, order_px = number(params, f"new{name}TriggerPx"), number(params, f"new{name}OrdPx")
-    kind = word(params, f"new{name}TriggerPxType")
-    if kind:
-        if kind not in ("last", "mark", "index"):
-            raise bad_parameter(f"new{name}TriggerPxType")
-        setattr(algo, f"{leg}_type", kind)
-    if trigger is not None:
-        if trigger < 0 or not is_multiple(trigger, tick):
-            raise bad_parameter(f"new{name}TriggerPx")
-        setattr(algo, f"{leg}_trigger", trigger or None)
-        if trigger and getattr(algo, f"{leg}_order") is None:
-            setattr(algo, f"{leg}_order", MARKET_PRICE)
-    if order_px is not None:
-        check_order_price(order_px, tick, f"new{name}OrdPx")
-        if algo.close_fraction and order_px != MARKET_PRICE:
-            raise OkxError("51330")
-        setattr(algo, f"{leg}_order", order_px)
-
-
-def fire_triggers(state: EngineState, inst_id: str) -> None:
-    """Fire the algos of an instrument whose price has come, oldest first."""
-    quote = state.quotes[inst_id]
-    for account in state.accounts.values():
-        for algo in list(account.open_algos.values()):
-            if algo.inst_id != inst_id or algo.algo_id not in account.open_algos:
-                continue
-            leg = algo.triggered(quote)
-            if leg is not None:
-                _fire(state, account, algo, *leg)
-
-
-def _fire(state: EngineState, account: Account, algo: Algo, leg: str, order_px: Decimal) -> None:
-    algo.trigger_time, algo.actual_side = state.now_ms, leg
-    position = account.position(algo.inst_id, algo.td_mode, algo.pos_side)
-    sz = algo.sz if algo.sz is not None else (position.size if position is not None else ZERO)
-    if algo.reduce_only:
-        against = position is not None and (position.contracts > 0) == (algo.side == "sell")
-        sz = min(sz, position.size) if against and position is not None else ZERO
-    if sz <= 0:
-        algo.fail_code = "51169"
-        state.end_algo(account, algo, "order_failed")
-        return
-    market = order_px == MARKET_PRICE
-    order = Order(
-        state.next_id(), "", algo.tag, algo.inst_id, algo.td_mode, algo.side, algo.pos_side,
-        "market" if market else "limit", sz, None if market else order_px, algo.reduce_only,
-        account.lever(algo.inst_id, algo.td_mode, algo.pos_side), state.now_ms, state.now_ms,
-        source="6" if algo.ord_type == "trigger" else "7", algo_id=algo.algo_id,
-        algo_cl_ord_id=algo.algo_cl_ord_id,
-    )  # fmt: skip
-    order.frozen = required_margin(state, account, order)
-    if order.frozen > state.balance(account).available:
-        algo.fail_code = "51008"
-        state.end_algo(account, algo, "order_failed")
-        return
-    algo.ord_ids, algo.actual_sz = [order.ord_id], sz
-    algo.actual_px = None if market else order_px
-    state.end_algo(account, algo, "effective")
-    enter(state, account, order)
-    algo.actual_px = order.avg_px if market else order_px

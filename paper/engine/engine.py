@@ -6,17 +6,17 @@
 from collections.abc import Callable, Mapping
 from decimal import Decimal
 
-from paper.engine import algos, orders, positions
+from paper.engine import algo_amend, algos, amend, orders, positions
 from paper.engine.account import Account
-from paper.engine.algos import fire_triggers
 from paper.engine.coverage import check_coverage
 from paper.engine.events import Event
 from paper.engine.funding import settle_funding
 from paper.engine.liquidation import liquidate
 from paper.engine.matching import cancel, meet_resting
-from paper.engine.orders import Params
+from paper.engine.params import Params, number, word
 from paper.engine.quote import Quote
 from paper.engine.state import EngineState
+from paper.engine.triggers import fire_triggers
 from paper.numbers import ZERO
 
 Result = dict[str, str]
@@ -34,7 +34,7 @@ def _cancel(state: EngineState, account: Account, params: Params) -> Result:
 
 
 def _amend(state: EngineState, account: Account, params: Params) -> Result:
-    order = orders.amend(state, account, params)
+    order = amend.amend(state, account, params)
     return {"ordId": order.ord_id, "clOrdId": order.cl_ord_id, "reqId": order.req_id}
 
 
@@ -49,7 +49,7 @@ def _cancel_algo(state: EngineState, account: Account, params: Params) -> Result
 
 
 def _amend_algo(state: EngineState, account: Account, params: Params) -> Result:
-    algo = algos.amend_algo(state, account, params)
+    algo = algo_amend.amend_algo(state, account, params)
     return {"algoId": algo.algo_id, "algoClOrdId": algo.algo_cl_ord_id, "reqId": algo.req_id}
 
 
@@ -77,7 +77,7 @@ def _margin(state: EngineState, account: Account, params: Params) -> Result:
 
 def _cancel_all(state: EngineState, account: Account, params: Params) -> Result:
     """The cancel-all-after timer has run out (for one tag, or for all orders)."""
-    tag = orders.word(params, "tag")
+    tag = word(params, "tag")
     for order in list(account.open_orders.values()):
         if not tag or order.tag == tag:
             cancel(state, account, order, "20")
@@ -86,7 +86,7 @@ def _cancel_all(state: EngineState, account: Account, params: Params) -> Result:
 
 def _thin_book(state: EngineState, account: Account, params: Params) -> Result:
     """A fault: an instrument's book holds `sz` contracts a side until the next price."""
-    inst_id, keep = orders.word(params, "instId"), orders.number(params, "sz")
+    inst_id, keep = word(params, "instId"), number(params, "sz")
     state.book(state.instrument(inst_id).inst_id).thin(ZERO if keep is None else keep)
     return {}
 

@@ -52,7 +52,10 @@ class Fill:
 
 @dataclass(slots=True)
 class Order:
-    """An order from acceptance to its end. `filled`, `avg_px`, `fee` and `pnl` are cumulative."""
+    """An order from acceptance to its end. `filled`, `avg_px`, `fee` and `pnl` are cumulative.
+
+    `queued` is its place in the queue at its price: lower trades first.
+    """
 
     ord_id: str
     cl_ord_id: str
@@ -85,6 +88,7 @@ class Order:
     algo_cl_ord_id: str = ""
     stp_mode: str = "cancel_maker"
     frozen: Decimal = ZERO
+    queued: int = 0
 
     @property
     def is_open(self) -> bool:

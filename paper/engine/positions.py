@@ -5,7 +5,8 @@ from decimal import Decimal
 from paper.engine.account import Account, Bill
 from paper.engine.matching import cancel
 from paper.engine.order import Order
-from paper.engine.orders import Params, client_id, enter, flag, number, position_side, word
+from paper.engine.orders import check_unused, enter
+from paper.engine.params import Params, client_id, flag, margin_mode, number, position_side, tag_of, word
 from paper.engine.state import EngineState
 from paper.errors import OkxError, bad_parameter
 from paper.numbers import money
@@ -14,16 +15,13 @@ from paper.numbers import money
 def close_position(state: EngineState, account: Account, params: Params) -> Order:
     """Close a whole position at market. Raises 51023 without one, 51115 with closing orders pending."""
     instrument = state.instrument(word(params, "instId"))
-    mode = word(params, "mgnMode")
-    if mode not in ("cross", "isolated"):
-        raise bad_parameter("mgnMode")
+    mode = margin_mode(params, "mgnMode")
     pos_side = position_side(account, params)
     position = account.position(instrument.inst_id, mode, pos_side)
     if position is None:
         raise OkxError("51023")
     cl_id = client_id(params, "clOrdId")
-    if cl_id and account.order_by_cl_id.get(cl_id) in account.open_orders:
-        raise OkxError("51016")
+    check_unused(state, account, cl_id)
     pending = [
         order
         for order in account.open_orders.values()
@@ -36,7 +34,7 @@ def close_position(state: EngineState, account: Account, params: Params) -> Orde
         cancel(state, account, order, "1")
     side = "sell" if position.contracts > 0 else "buy"
     order = Order(
-        state.next_id(), cl_id, word(params, "tag"), instrument.inst_id, mode, side, pos_side, "market",
+        state.next_id(), cl_id, tag_of(params), instrument.inst_id, mode, side, pos_side, "market",
         position.size, None, True, position.lever, state.now_ms, state.now_ms,
     )  # fmt: skip
     if cl_id:
@@ -49,9 +47,7 @@ def close_position(state: EngineState, account: Account, params: Params) -> Orde
 def set_leverage(state: EngineState, account: Account, params: Params) -> tuple[str, str, str, Decimal]:
     """Set leverage; an open position is re-margined. Returns instrument, mode, position side, leverage."""
     instrument = state.instrument(word(params, "instId"))
-    mode, lever = word(params, "mgnMode"), number(params, "lever")
-    if mode not in ("cross", "isolated"):
-        raise bad_parameter("mgnMode")
+    mode, lever = margin_mode(params, "mgnMode"), number(params, "lever")
     if lever is None:
         raise bad_parameter("lever")
     if lever < 1:

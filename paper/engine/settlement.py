@@ -6,15 +6,23 @@ One execution may close and open at once (a flip in net mode): the closing part 
 from decimal import Decimal
 
 from paper.engine.account import Account, Bill, PositionKey
-from paper.engine.algo import Algo
+from paper.engine.attached import enliven_attached
 from paper.engine.order import Fill, Order
 from paper.engine.position import Position
 from paper.engine.state import EngineState
 from paper.numbers import PRICE_STEP, ZERO, money
 
 
-def book_fill(state: EngineState, account: Account, order: Order, px: Decimal, sz: Decimal, exec_type: str) -> Fill:
-    """Book `sz` contracts of `order` at `px`; `exec_type` T or M. Events: order, balance."""
+def book_fill(
+    state: EngineState,
+    account: Account,
+    order: Order,
+    px: Decimal,
+    sz: Decimal,
+    exec_type: str,
+    trade_id: str = "",
+) -> Fill:
+    """Book `sz` contracts of `order` at `px`; `exec_type` T or M. Both sides of a trade share its `trade_id`."""
     instrument, quote = state.instruments[order.inst_id], state.quotes[order.inst_id]
     key = (order.inst_id, order.td_mode, order.pos_side)
     position = position_at(state, account, key, order.lever)
@@ -22,7 +30,7 @@ def book_fill(state: EngineState, account: Account, order: Order, px: Decimal, s
     fee = -money(instrument.coins(sz) * px * rate)
     against = position.contracts != 0 and position.sign != order.direction
     closing = min(sz, position.size) if against else ZERO
-    trade_id = state.next_trade_id(order.inst_id)
+    trade_id = trade_id or state.next_trade_id(order.inst_id)
 
     before = account.cash
     margin_before = position.margin
@@ -58,6 +66,8 @@ def book_fill(state: EngineState, account: Account, order: Order, px: Decimal, s
     state.balance_changed(account, "filled", key, trade_id)
     if closing and (opening or position.contracts == 0):
         _after_close(state, account, key)
+    elif closing:
+        _trim_reducing(state, account, key, position)
     if order.state == "filled":  # after the old position's stops have gone, or these would go with them
         enliven_attached(state, account, order)
     return fill
@@ -137,25 +147,6 @@ def _advance_order(state: EngineState, account: Account, order: Order, fill: Fil
     state.order_changed(account, order, fill)
 
 
-def enliven_attached(state: EngineState, account: Account, order: Order) -> None:
-    """Attached stops become algo orders of the filled size, in the same step as the fill."""
-    for attached in order.attached:
-        both = attached.tp_trigger is not None and attached.sl_trigger is not None
-        algo = Algo(
-            attached.attach_id, attached.attach_cl_id, order.tag, order.inst_id, order.td_mode,
-            "sell" if order.side == "buy" else "buy", order.pos_side, "oco" if both else "conditional",
-            min(attached.sz or order.filled, order.filled), False, state.rules.attached_reduce_only,
-            order.lever, state.now_ms, state.now_ms,
-            attached.tp_trigger, attached.tp_order, attached.tp_type,
-            attached.sl_trigger, attached.sl_order, attached.sl_type,
-            parent_ord_id=order.ord_id, cl_ord_id=order.cl_ord_id,
-        )  # fmt: skip
-        account.algos[algo.algo_id] = account.open_algos[algo.algo_id] = algo
-        if algo.algo_cl_ord_id:
-            account.algo_by_cl_id[algo.algo_cl_ord_id] = algo.algo_id
-        state.algo_changed(account, algo)
-
-
 def _after_close(state: EngineState, account: Account, key: PositionKey) -> None:
     """A position is gone: its stops and targets and its reduce-only orders end with it."""
     inst_id, mgn_mode, pos_side = key
@@ -167,6 +158,18 @@ def _after_close(state: EngineState, account: Account, key: PositionKey) -> None
         same = (order.inst_id, order.td_mode, order.pos_side) == (inst_id, mgn_mode, pos_side)
         if same and order.reduce_only:
             state.end_order(account, order, "canceled", "2")
+            state.order_changed(account, order)
+
+
+def _trim_reducing(state: EngineState, account: Account, key: PositionKey, position: Position) -> None:
+    """Resting reduce-only orders of net mode shrink with the position they reduce (amendSource 4)."""
+    for order in list(account.open_orders.values()):
+        mine = (order.inst_id, order.td_mode, order.pos_side) == key
+        if mine and order.reduce_only and order.pos_side == "net" and order.remaining > position.size:
+            if order.px is None or not order.queued:  # still on its way through the book
+                continue
+            order.sz = order.filled + position.size
+            order.amend_source = "4"
             state.order_changed(account, order)
 
 

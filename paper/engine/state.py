@@ -12,6 +12,7 @@ from paper.engine.events import AlgoEvent, BalanceEvent, Event, OrderEvent
 from paper.engine.margin import Balance, balance
 from paper.engine.order import Fill, Order
 from paper.engine.quote import Quote
+from paper.engine.resting import Resting
 from paper.errors import OkxError, bad_parameter
 from paper.instruments import Instrument
 from paper.numbers import ZERO
@@ -30,6 +31,7 @@ class Rules:
     attached_reduce_only: bool = True
     attached_after_partial: bool = False
     algos_after_close: bool = False
+    duplicate_cl_ord_id: str = "51016"
 
 
 class EngineState:
@@ -43,8 +45,10 @@ class EngineState:
         self.now_ms = 0
         self.events: list[Event] = []
         self._ids = FIRST_ID
+        self._places = 0
         self._trade_ids: dict[str, int] = {}
         self._books: dict[str, Book] = {}
+        self.resting: dict[str, Resting] = {}
 
     def __getstate__(self) -> dict[str, object]:
         state = self.__dict__.copy()
@@ -55,6 +59,11 @@ class EngineState:
     def next_id(self) -> str:
         self._ids += 1
         return str(self._ids)
+
+    def next_place(self) -> int:
+        """The end of the queue: every order that comes to rest, or loses its place, gets the next number."""
+        self._places += 1
+        return self._places
 
     def next_trade_id(self, inst_id: str) -> str:
         self._trade_ids[inst_id] = self._trade_ids.get(inst_id, 100_000_000) + 1
@@ -75,6 +84,13 @@ class EngineState:
         found = self._books.get(inst_id)
         if found is None or found.quote.step != quote.step:
             found = self._books[inst_id] = Book(self.instruments[inst_id], quote)
+        return found
+
+    def resting_in(self, inst_id: str) -> Resting:
+        """The open limit orders of all accounts on one instrument."""
+        found = self.resting.get(inst_id)
+        if found is None:
+            found = self.resting[inst_id] = Resting()
         return found
 
     def price_limits(self, inst_id: str) -> tuple[Decimal, Decimal]:
@@ -122,6 +138,8 @@ class EngineState:
         order.cancel_source = cancel_source
         order.frozen = ZERO
         account.open_orders.pop(order.ord_id, None)
+        if order.px is not None:
+            self.resting_in(order.inst_id).remove(order)
 
     def end_algo(self, account: Account, algo: Algo, state: str, cancel_source: str = "") -> None:
         """Take an algo out of the live ones and report it."""

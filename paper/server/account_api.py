@@ -3,7 +3,7 @@
 from decimal import ROUND_DOWN
 from typing import Any
 
-from paper.engine.orders import number
+from paper.engine.params import number
 from paper.errors import OkxError, bad_parameter
 from paper.numbers import ZERO, text
 from paper.server.call import Call, Route, page, within

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from paper.engine.account import Account
-from paper.engine.orders import word
+from paper.engine.params import word
 from paper.errors import OkxError, bad_parameter
 from paper.exchange import Exchange
 from paper.store.credentials import Credentials

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from paper.engine.orders import word
+from paper.engine.params import word
 from paper.exchange import Exchange
 from paper.numbers import text
 from paper.options import SWITCHES

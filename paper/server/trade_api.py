@@ -8,7 +8,8 @@ from typing import Any
 
 from paper.engine.algos import find_algo
 from paper.engine.order import Order
-from paper.engine.orders import find, word
+from paper.engine.orders import find
+from paper.engine.params import word
 from paper.errors import OkxError, bad_parameter
 from paper.exchange import Exchange
 from paper.server.call import Call, Route, page, within

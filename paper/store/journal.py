@@ -17,7 +17,7 @@ import orjson
 
 from paper.errors import StartRefused
 
-FORMAT = 1
+FORMAT = 2
 
 
 @dataclass(frozen=True)
