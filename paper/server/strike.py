@@ -13,7 +13,7 @@ import orjson
 import structlog
 
 from paper.clock import wall_us
-from paper.engine.orders import number
+from paper.engine.params import number
 from paper.errors import OkxError
 from paper.exchange import Exchange
 from paper.faults import Fault
