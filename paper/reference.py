@@ -1,6 +1,5 @@
 """`python -m paper.reference`: write the tables of docs/paper-exchange.md anew from the code."""
 
-import re
 from pathlib import Path
 
 from paper.faults import menu_table
@@ -13,8 +12,9 @@ def with_tables(text: str) -> str:
     """The document with each table between its two markers as the code has it now."""
     for name, table in TABLES.items():
         begin, end = f"<!-- {name} -->", f"<!-- /{name} -->"
-        pattern = re.compile(re.escape(begin) + ".*?" + re.escape(end), re.DOTALL)
-        text = pattern.sub(lambda _, b=begin, t=table, e=end: f"{b}\n{t()}\n{e}", text)
+        before, found, rest = text.partition(begin)
+        if found:
+            text = f"{before}{begin}\n{table()}\n{end}{rest.partition(end)[2]}"
     return text
 
 
