@@ -11,6 +11,7 @@ from decimal import Decimal
 from typing import Any
 
 from redis import Redis
+from redis.client import Pipeline
 
 from exchange import market_keys as keys
 from exchange.quotes import BookLevel
@@ -59,27 +60,58 @@ class MarketCache:
     def present(self, inst_id: str) -> Present:
         """Latest quotes, mark, funding, open interest and book, in one round trip."""
         pipe = self.redis.pipeline(transaction=False)
-        for key in (keys.ticker, keys.mark, keys.funding, keys.open_interest, keys.book):
-            pipe.hgetall(key(inst_id))
-        ticker, mark, funding, interest, book = pipe.execute()
-        next_at = funding.get(b"next")
-        return Present(
-            last=_decimal(ticker, b"last"),
-            bid=_decimal(ticker, b"bid"),
-            ask=_decimal(ticker, b"ask"),
-            mark=_decimal(mark, b"px"),
-            funding_rate=_decimal(funding, b"rate"),
-            next_funding_at=from_ms(int(next_at)) if next_at else None,
-            open_interest_contracts=_decimal(interest, b"contracts"),
-            bids=_levels(book.get(b"bids", b"")),
-            asks=_levels(book.get(b"asks", b"")),
-        )
+        _ask_present(pipe, inst_id)
+        return _present(pipe.execute())
+
+    def last_price(self, inst_id: str, now: datetime) -> tuple[Decimal, float] | None:
+        """Last price, USDT, and how many wall seconds ago it came; None when it never did."""
+        pipe = self.redis.pipeline(transaction=False)
+        pipe.hget(keys.ticker(inst_id), "last")
+        pipe.hget(keys.seen(inst_id), "ticker")
+        last, seen = pipe.execute()
+        return (Decimal(last.decode()), _age_s(seen, now)) if last and seen else None
+
+    def present_and_ages(self, inst_id: str, now: datetime) -> tuple[Present, dict[str, float]]:
+        """`present` and `ages` in one round trip."""
+        pipe = self.redis.pipeline(transaction=False)
+        _ask_present(pipe, inst_id)
+        pipe.hgetall(keys.seen(inst_id))
+        *present, seen = pipe.execute()
+        return _present(present), _ages(seen, now)
 
     def ages(self, inst_id: str, now: datetime) -> dict[str, float]:
         """Wall seconds since each channel last spoke, `now` being wall time. A silent channel is absent."""
         seen: Any = self.redis.hgetall(keys.seen(inst_id))
-        at = to_ms(now)
-        return {channel.decode(): max(0.0, (at - int(value.split()[0])) / 1000) for channel, value in seen.items()}
+        return _ages(seen, now)
+
+
+def _ask_present(pipe: Pipeline, inst_id: str) -> None:
+    for key in (keys.ticker, keys.mark, keys.funding, keys.open_interest, keys.book):
+        pipe.hgetall(key(inst_id))
+
+
+def _present(answers: list[Any]) -> Present:
+    ticker, mark, funding, interest, book = answers
+    next_at = funding.get(b"next")
+    return Present(
+        last=_decimal(ticker, b"last"),
+        bid=_decimal(ticker, b"bid"),
+        ask=_decimal(ticker, b"ask"),
+        mark=_decimal(mark, b"px"),
+        funding_rate=_decimal(funding, b"rate"),
+        next_funding_at=from_ms(int(next_at)) if next_at else None,
+        open_interest_contracts=_decimal(interest, b"contracts"),
+        bids=_levels(book.get(b"bids", b"")),
+        asks=_levels(book.get(b"asks", b"")),
+    )
+
+
+def _ages(seen: dict[bytes, bytes], now: datetime) -> dict[str, float]:
+    return {channel.decode(): _age_s(value, now) for channel, value in seen.items()}
+
+
+def _age_s(seen: bytes, now: datetime) -> float:
+    return max(0.0, (to_ms(now) - int(seen.split()[0])) / 1000)
 
 
 def _raw(response: Any, **_: Any) -> Any:

@@ -18,6 +18,9 @@ from trading.candle_series import CandleSeries
 OHLCV_NUMBERS = 7
 COLUMNS = ("open", "high", "low", "close", "volume")
 
+Stream = tuple[str, str]
+"""Instrument and bar."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Held:
@@ -30,38 +33,41 @@ class SeriesCache(MarketCache):
 
     def __init__(self, redis: Redis) -> None:
         super().__init__(redis)
-        self._held: dict[tuple[str, str], _Held] = {}
+        self._held: dict[Stream, _Held] = {}
         self._lock = threading.Lock()
 
     def series(self, inst_id: str, bars: Mapping[str, int]) -> dict[str, CandleSeries]:
         """The last n confirmed candles of each bar, `{bar: n}`, in one round trip; fewer if fewer exist."""
+        found = self.series_of({(inst_id, bar): count for bar, count in bars.items()})
+        return {bar: found[inst_id, bar] for bar in bars}
+
+    def series_of(self, wanted: Mapping[Stream, int]) -> dict[Stream, CandleSeries]:
+        """`series` of several instruments, `{(instrument, bar): n}`, in one round trip."""
         with self._lock:
-            held = {bar: self._held.get((inst_id, bar)) for bar in bars}
+            held = {stream: self._held.get(stream) for stream in wanted}
             pipe = self.redis.pipeline(transaction=False)
-            for bar, known in held.items():
-                pipe.get(keys.edition(inst_id, bar))
+            for stream, known in held.items():
+                pipe.get(keys.edition(*stream))
                 newer = f"({known.series.ts[-1]}-0" if known else "-"
-                pipe.xrevrange(keys.candles(inst_id, bar), "+", newer, count=keys.KEPT_BARS)
+                pipe.xrevrange(keys.candles(*stream), "+", newer, count=keys.KEPT_BARS)
             answers = pipe.execute()
             found = {}
-            for (bar, known), edition, entries in zip(held.items(), answers[::2], answers[1::2], strict=True):
+            for (stream, known), edition, entries in zip(held.items(), answers[::2], answers[1::2], strict=True):
                 if known is not None and known.edition != edition:
-                    entries = self.redis.xrevrange(keys.candles(inst_id, bar), count=keys.KEPT_BARS)
+                    entries = self.redis.xrevrange(keys.candles(*stream), count=keys.KEPT_BARS)
                     known = None
-                found[bar] = self._keep(inst_id, bar, known, edition, entries)
-        return {bar: _tail(found[bar], count) for bar, count in bars.items()}
+                found[stream] = self._keep(stream, known, edition, entries)
+        return {stream: _tail(found[stream], count) for stream, count in wanted.items()}
 
-    def _keep(
-        self, inst_id: str, bar: str, known: "_Held | None", edition: bytes | None, entries: list[Any]
-    ) -> CandleSeries:
+    def _keep(self, stream: Stream, known: "_Held | None", edition: bytes | None, entries: list[Any]) -> CandleSeries:
         """Join what is held with newer entries: a worker parses each candle once, not once a cycle."""
         if known is not None and not entries:
             return known.series
-        series = _series(bar, entries)
+        series = _series(stream[1], entries)
         if known is not None:
             series = _tail(_joined(known.series, series), keys.KEPT_BARS)
         if len(series):
-            self._held[inst_id, bar] = _Held(series, edition)
+            self._held[stream] = _Held(series, edition)
         return series
 
 

@@ -27,6 +27,7 @@ QUEUE_LIMIT = 20_000
 BATCH = 500
 RETRY_S = 1.0
 FLUSH_S = 4.0
+GATHER_S = 0.25  # the bars of one moment come together, and the decisions about them go first
 
 
 class CandleStore:
@@ -38,6 +39,7 @@ class CandleStore:
         self._thread = threading.Thread(target=self._run, name="candle-store", daemon=True)
         self._funding: dict[tuple[str, datetime], Decimal] = {}
         self._give_up_at: float | None = None
+        self._ending = threading.Event()
         self.dropped = 0
 
     def start(self) -> None:
@@ -62,6 +64,7 @@ class CandleStore:
     def stop(self) -> None:
         """Write what is queued, for a few seconds at most."""
         self._give_up_at = monotonic() + FLUSH_S
+        self._ending.set()
         try:
             self._queue.put(None, timeout=FLUSH_S)
         except queue.Full:
@@ -79,6 +82,8 @@ class CandleStore:
     def _run(self) -> None:
         while True:
             items = [self._queue.get()]
+            if items[-1] is not None:
+                self._ending.wait(GATHER_S)
             while items[-1] is not None and len(items) < BATCH:
                 try:
                     items.append(self._queue.get_nowait())

@@ -29,24 +29,29 @@ class MarketUnavailable(RuntimeError):
 def full_snapshot(ctx: PipelineContext, inst_id: str, slot: datetime) -> MarketSnapshot:
     """Everything about one instrument as of `slot`. Raises MarketUnavailable if the deciding candle is not there."""
     try:
-        series = ctx.cache.series(inst_id, {bar: DEPTH[bar] for bar in BARS})
         deciding = ctx.settings.decision_bar
-        opened = to_ms(slot - timedelta(seconds=BAR_SECONDS[deciding]))
-        run = series[deciding] if deciding in series else ctx.cache.series(inst_id, {deciding: 2})[deciding]
-        if not len(run) or run.ts[-1] < opened:
-            raise MarketUnavailable(f"the {deciding} candle closing {slot:%H:%M} has not arrived")
         others = [other for other in ctx.settings.instruments if other != inst_id]
-        correlations = _correlations(ctx, series[CORRELATION_BAR], others)
+        wanted = {(inst_id, bar): DEPTH.get(bar, 2) for bar in (*BARS, deciding)}
+        wanted |= {(other, CORRELATION_BAR): CORRELATION_BARS for other in others}
+        found = ctx.cache.series_of(wanted)
+        series = {bar: found[inst_id, bar] for bar in (*BARS, deciding)}
+        opened = to_ms(slot - timedelta(seconds=BAR_SECONDS[deciding]))
+        if not len(series[deciding]) or series[deciding].ts[-1] < opened:
+            raise MarketUnavailable(f"the {deciding} candle closing {slot:%H:%M} has not arrived")
         base = live_market(ctx, inst_id, slot)
     except RedisError as error:
         raise MarketUnavailable(f"Redis does not answer ({type(error).__name__})") from error
-    frames = {bar: frame_indicators(_until(series[bar], slot)) for bar in BARS if len(_until(series[bar], slot))}
+    closed = {bar: _until(series[bar], slot) for bar in BARS}
+    frames = {bar: frame_indicators(run) for bar, run in closed.items() if len(run)}
+    own = _tail(series[CORRELATION_BAR], CORRELATION_BARS)
+    correlations = {other: return_correlation(own, found[other, CORRELATION_BAR]) for other in others}
     return base.model_copy(
         update={
             "frames": frames,
             "regime": regime_of(frames.get("4H")),
-            "change_1h_pct": _until(series["5m"], slot).change_pct(12),
-            "correlations": correlations,
+            "change_1h_pct": closed["5m"].change_pct(12),
+            # Of 5m returns over a day; those that cannot be known are left out.
+            "correlations": {other: value for other, value in correlations.items() if value is not None},
         }
     )
 
@@ -55,8 +60,7 @@ def live_market(ctx: PipelineContext, inst_id: str, slot: datetime) -> MarketSna
     """Prices, funding and ages only: what the gate checks freshness and drift against. Raises MarketUnavailable."""
     now = ctx.execution.clock.wall_now()
     try:
-        present = ctx.cache.present(inst_id)
-        ages = ctx.cache.ages(inst_id, now)
+        present, ages = ctx.cache.present_and_ages(inst_id, now)
     except RedisError as error:
         raise MarketUnavailable(f"Redis does not answer ({type(error).__name__})") from error
     instrument = ctx.instruments.get(inst_id)
@@ -94,17 +98,6 @@ def _until(series: CandleSeries, slot: datetime) -> CandleSeries:
         series.close[keep],
         series.volume[keep],
     )
-
-
-def _correlations(ctx: PipelineContext, own: CandleSeries, others: list[str]) -> dict[str, float]:
-    """Correlation of 5m returns with each other instrument over a day; those that cannot be known are left out."""
-    found = {}
-    for other in others:
-        series = ctx.cache.series(other, {CORRELATION_BAR: CORRELATION_BARS})[CORRELATION_BAR]
-        value = return_correlation(_tail(own, CORRELATION_BARS), series)
-        if value is not None:
-            found[other] = value
-    return found
 
 
 def _tail(series: CandleSeries, bars: int) -> CandleSeries:
