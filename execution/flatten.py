@@ -15,8 +15,9 @@ from sqlalchemy import select
 from exchange.errors import ReadFailed
 from execution import halting, intents, mirror, outbox
 from execution.context import ExecutionContext
+from execution.errors import DuplicateIntent
 from execution.identifiers import is_ours
-from execution.resolver import expected_contracts
+from execution.ownership import our_part
 from execution.submit import submit
 from models import Order
 from trading.orders import ENTRY_LEGS, Leg, OrderState, PositionReport
@@ -81,7 +82,7 @@ def _round(ctx: ExecutionContext, all_: bool, answer: FlattenAnswer, tried: dict
     positions = ctx.exchange.positions()
     to_close = []
     for position in positions:
-        part = None if all_ else _ours(ctx, position)
+        part = None if all_ else our_part(ctx, position)
         if part == 0:
             if position.inst_id not in answer.untouched:
                 answer.untouched.append(position.inst_id)
@@ -110,25 +111,19 @@ def _round(ctx: ExecutionContext, all_: bool, answer: FlattenAnswer, tried: dict
 
 
 def _close(ctx: ExecutionContext, position: PositionReport, part: Decimal | None, answer: FlattenAnswer) -> None:
-    with outbox.transaction(ctx) as session:
-        order = intents.record_whole_close(
-            ctx, session, position.inst_id, position.contracts, position.created_at, Leg.FLATTEN, "flatten", "control",
-            part=part, announce=False,
-        )  # fmt: skip
+    try:
+        with outbox.transaction(ctx) as session:
+            order = intents.record_whole_close(
+                ctx, session, position.inst_id, position.contracts, position.created_at, Leg.FLATTEN, "flatten",
+                "control", part=part, announce=False,
+            )  # fmt: skip
+    except DuplicateIntent as duplicate:
+        logger.warning("close_intent_exists", reason=str(duplicate))  # a second flatten beside this one
+        return
     state = submit(ctx, order.id)
     logger.info("flatten_close", inst_id=position.inst_id, contracts=str(position.contracts), state=state)
     if position.inst_id not in answer.closed:
         answer.closed.append(position.inst_id)
-
-
-def _ours(ctx: ExecutionContext, position: PositionReport) -> Decimal | None:
-    """None: the whole position is ours; otherwise how many of its contracts are (zero: none). Reads the fills first."""
-    for fill in reversed(ctx.exchange.fills(position.inst_id, since=position.created_at)):
-        mirror.ingest_fill(ctx, fill)
-    held = expected_contracts(ctx, position.inst_id)
-    if held == 0 or (held > 0) != (position.contracts > 0):
-        return Decimal(0)
-    return None if abs(held) >= abs(position.contracts) else abs(held)
 
 
 def _in_flight(ctx: ExecutionContext) -> list[str]:

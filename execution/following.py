@@ -4,7 +4,7 @@ import structlog
 from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
-from execution import locks, notices, transition
+from execution import locks, notices, outbox, transition
 from execution.context import ExecutionContext
 from execution.identifiers import is_ours
 from execution.locks import LockReason
@@ -20,6 +20,7 @@ ORDER_STATES = {
     "canceled": OrderState.CANCELED,
     "mmp_canceled": OrderState.CANCELED,
 }
+_DONE = (OrderState.FILLED, OrderState.CANCELED)
 ALGO_STATES = {
     "live": OrderState.LIVE,
     "pause": OrderState.LIVE,
@@ -62,6 +63,8 @@ def follow(ctx: ExecutionContext, session: Session, order: Order, report: OrderR
     was = OrderState(order.state)
     if not may_become(was, new):
         return
+    if report.attached_fail_codes and was not in _DONE:
+        _attached_refused(ctx, session, order, report)
     detail = {
         "state": report.state,
         "filled": str(report.acc_fill_sz_contracts),
@@ -79,6 +82,14 @@ def follow(ctx: ExecutionContext, session: Session, order: Order, report: OrderR
         notices.alert(session, ctx.account_id, "absent_order_found", "CRITICAL", message, inst_id=order.inst_id)
     if was in (OrderState.UNKNOWN, OrderState.ABSENT):
         lift_unknown(ctx, session, order.inst_id, f"{order.cl_ord_id} found {new}")
+
+
+def _attached_refused(ctx: ExecutionContext, session: Session, order: Order, report: OrderReport) -> None:
+    """The exchange did not bring the stop to life that rode in this entry: protection must not wait for a tick."""
+    codes = ", ".join(report.attached_fail_codes)
+    message = f"the stop attached to {order.cl_ord_id} was refused: {codes}"
+    notices.alert(session, ctx.account_id, "attached_stop_refused", "WARN", message, inst_id=order.inst_id)
+    outbox.post(session, "protect.check", "protect", [])
 
 
 def lift_unknown(ctx: ExecutionContext, session: Session, inst_id: str, evidence: str) -> None:
@@ -105,6 +116,3 @@ def follow_algo(ctx: ExecutionContext, session: Session, order: Order, report: A
     transition.move(session, order, new, source, detail, last_code=report.fail_code or order.last_code)
     if was in (OrderState.UNKNOWN, OrderState.ABSENT):
         lift_unknown(ctx, session, order.inst_id, f"{order.cl_ord_id} found {report.state}")
-    if report.state in ("order_failed", "partially_failed"):
-        message = f"stop {report.algo_id} triggered and failed: {report.fail_code}"
-        notices.alert(session, ctx.account_id, "stop_failed", "CRITICAL", message, inst_id=order.inst_id)

@@ -13,7 +13,8 @@ from sqlalchemy import func, select, text
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from execution import identifiers, outbox, transition
+from execution import bound, identifiers, outbox, transition
+from execution.bound import closing_side
 from execution.context import ExecutionContext
 from execution.errors import DuplicateIntent
 from models import DecisionCycle, Order, Position
@@ -28,11 +29,6 @@ from trading.snapshot import AccountSnapshot, MarketSnapshot, PositionPlan
 def account_lock(session: Session, account_id: int) -> None:
     """Held to the end of the transaction: one gate at a time for the whole account."""
     session.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": account_id})
-
-
-def closing_side(contracts: Decimal) -> str:
-    """Side that reduces a position of `contracts` (signed)."""
-    return "sell" if contracts > 0 else "buy"
 
 
 def record_entry(
@@ -111,6 +107,7 @@ def record_exit(
         td_mode=ctx.settings.margin_mode,
         sz_contracts=None if whole else contracts,
         reduce_only=True,
+        position_opened_at=bound.opening_of(session, ctx.account_id, decision.inst_id, ctx.settings.margin_mode, side),
         reason=decision.reasoning,
         decided_at=cycle.decided_at,
     )
@@ -156,6 +153,7 @@ def record_whole_close(
         td_mode=ctx.settings.margin_mode,
         sz_contracts=part,
         reduce_only=True,
+        position_opened_at=opened_at,
         reason=reason,
     )
     return _record(ctx, session, order, source, announce=announce)
@@ -186,6 +184,7 @@ def record_stop(
         ord_type="oco" if take_profit_px is not None else "conditional",
         td_mode=ctx.settings.margin_mode,
         reduce_only=True,
+        position_opened_at=opened_at,
         stop_loss_px=stop_loss_px,
         take_profit_px=take_profit_px,
         reason=reason,

@@ -30,6 +30,7 @@ from trading.orders import (
 )
 
 ENDED_ALGO_STATES = ("effective", "canceled", "order_failed", "partially_failed")
+FAILED_ALGO_STATES = ("order_failed", "partially_failed")
 MAY_HAVE_OPENED = (
     OrderState.SUBMITTING, OrderState.LIVE, OrderState.PARTIALLY_FILLED, OrderState.FILLED, OrderState.UNKNOWN,
 )  # fmt: skip
@@ -140,10 +141,12 @@ def ingest_position(ctx: ExecutionContext, report: PositionReport, as_of: dateti
         if report.contracts == 0:
             _flatten_row(ctx, session, row, report.updated_at)
             return
-        if was == 0 or (was > 0) != (report.contracts > 0):
+        newer = row.opened_market_at is not None and report.created_at > row.opened_market_at
+        if was == 0 or newer or (was > 0) != (report.contracts > 0):
             row.opened_market_at = report.created_at
             row.plan = _plan_of(session, ctx, report.inst_id, report.contracts)
-            row.naked_seconds, row.uncovered_since = Decimal(0), None
+            row.naked_seconds = Decimal(0)
+            row.moved_stop_px = row.uncovered_since = row.alarmed_at = None
         row.plan = row.plan or _plan_of(session, ctx, report.inst_id, report.contracts)
         row.pos_id, row.contracts = report.pos_id, report.contracts
         row.avg_px, row.mark_px, row.upl = report.avg_px, report.mark_px, report.upl
@@ -194,6 +197,7 @@ def ingest_algo(ctx: ExecutionContext, report: AlgoReport, source: str = "push")
             session.add(row)
         elif row.state in ENDED_ALGO_STATES and report.state != row.state:
             return
+        failed = report.state in FAILED_ALGO_STATES and row.state != report.state
         row.state = report.state
         row.sz_contracts, row.close_fraction = report.sz_contracts, report.close_fraction
         row.reduce_only = report.reduce_only
@@ -207,6 +211,10 @@ def ingest_algo(ctx: ExecutionContext, report: AlgoReport, source: str = "push")
         order = find_order(session, ctx, report.algo_cl_ord_id, None)
         if order is not None and order.kind == "algo":
             follow_algo(ctx, session, order, report, source)
+        if failed and is_ours(report.algo_cl_ord_id, ctx.order_prefix):
+            message = f"stop {report.algo_id} triggered and failed: {report.fail_code}"
+            notices.alert(session, ctx.account_id, "stop_failed", "CRITICAL", message, inst_id=report.inst_id)
+            outbox.post(session, "protect.check", "protect", [])
         if report.state == "effective":
             journal.name_exit(session, ctx.account_id, row)
         for position in session.scalars(
@@ -247,7 +255,8 @@ def _flatten_row(ctx: ExecutionContext, session: Session, row: Position, at: dat
     if row.uncovered_since is not None:
         monitor.add_naked_time(ctx, session, row, now)
     row.contracts, row.upl, row.margin = Decimal(0), Decimal(0), Decimal(0)
-    row.stop_px = row.target_px = row.uncovered_since = row.plan = None
+    row.stop_px = row.target_px = row.moved_stop_px = row.plan = None
+    row.uncovered_since = row.alarmed_at = None
     row.updated_market_at, row.seen_at = max(at, row.updated_market_at), now
     # Stops of ours that outlive the position must go.
     left = session.scalar(

@@ -30,6 +30,7 @@ from execution.breaks import LOCKING, Break, ReconcileReport
 from execution.context import ExecutionContext
 from execution.identifiers import is_ours
 from execution.locks import LockReason
+from execution.ownership import expected_contracts
 from models import AlgoOrder, BotState, Fill, Order, Position
 from trading.orders import AlgoReport, BalanceReport, FillReport, OrderReport, OrderState, PositionReport
 
@@ -56,6 +57,7 @@ class _Seen:
 def reconcile(ctx: ExecutionContext, reason: str) -> ReconcileReport:
     """Compare and mend. Raises ReadFailed. Safe to repeat and to run beside pushes."""
     report = ReconcileReport(reason)
+    begun = ctx.clock.wall_now()
     resolver.resolve_unknown(ctx)
     with ctx.sessions() as session:
         open_before = session.scalars(
@@ -70,7 +72,7 @@ def reconcile(ctx: ExecutionContext, reason: str) -> ReconcileReport:
     _coverage(ctx, report)
     report.breaks += [(Break.BALANCE_BREAK, "", what) for what in chain]
     monitor.observe(ctx, seen.balance.equity, seen.balance_at, settled=True)
-    _conclude(ctx, report)
+    _conclude(ctx, report, begun)
     return report
 
 
@@ -123,7 +125,7 @@ def _missing(ctx: ExecutionContext, order: Order, seen: _Seen, report: Reconcile
     if order.submitted_at is None or ctx.clock.wall_now() - order.submitted_at < grace:
         return
     whole = order.kind == "close_position"
-    gone = resolver.expected_contracts(ctx, order.inst_id) == 0
+    gone = expected_contracts(ctx, order.inst_id) == 0
     with outbox.transaction(ctx) as session:
         row = session.get_one(Order, order.id, with_for_update=True)
         if row.state not in WATCHED:
@@ -215,7 +217,7 @@ def _size_break(ctx: ExecutionContext, inst_id: str, report: ReconcileReport) ->
     held = sum((position.contracts for position in positions), Decimal(0))
     for fill in reversed(ctx.exchange.fills(inst_id, since=_day_ago(ctx))):
         mirror.ingest_fill(ctx, fill)
-    expected = resolver.expected_contracts(ctx, inst_id)
+    expected = expected_contracts(ctx, inst_id)
     if held == expected:
         return
     if expected == 0:
@@ -274,7 +276,7 @@ def _uncovered(ctx: ExecutionContext) -> bool:
         )
 
 
-def _conclude(ctx: ExecutionContext, report: ReconcileReport) -> None:
+def _conclude(ctx: ExecutionContext, report: ReconcileReport, begun: datetime) -> None:
     """Lock what has a break, lift the locks whose break is over, note the success."""
     with outbox.transaction(ctx) as session:
         for name, inst_id, what in report.breaks:
@@ -294,7 +296,9 @@ def _conclude(ctx: ExecutionContext, report: ReconcileReport) -> None:
                     session, ctx.account_id, lock.inst_id, LockReason(lock.reason), f"reconcile ({report.reason})"
                 )
         state = session.get_one(BotState, ctx.account_id, with_for_update=True)
-        state.reconciled_at = ctx.clock.wall_now()
+        # One that began before the latest connect has not seen what was missed until then.
+        if state.unsettled_at is None or state.unsettled_at <= begun:
+            state.reconciled_at = ctx.clock.wall_now()
     logger.info(
         "reconciled", reason=report.reason, orders=report.orders, fills=report.fills, positions=report.positions,
         stops=report.stops, breaks=[f"{name} {inst_id}".strip() for name, inst_id, _ in report.breaks],

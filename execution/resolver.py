@@ -1,9 +1,10 @@
 """The truth about orders whose outcome is not known. Only evidence ends `unknown`.
 
 Found (by our id, among the resting, the finished, or by a fill): adopted as the exchange has it. Absent: the exchange's
-own clock is past `expTime` and a grace, and then three spaced looks missed it everywhere while the position stayed what
-our books say. A read that fails proves nothing. Stops and closes carry no `expTime`: they get the time one call may
-take, instead. An absent stop or whole-position close may be tried again, as a new intent.
+own clock is past the last moment at which the request could take effect, and a grace; then three spaced looks missed it
+everywhere while the position stayed what our books say. That moment is `expTime`; for stops and closes, which carry
+none, it is the first look by the exchange's clock and the time one call may take. A read that fails proves nothing. An
+absent whole-position close is tried again, as a new intent, while its position is there; a stop by protection.
 """
 
 from datetime import datetime, timedelta
@@ -11,13 +12,16 @@ from decimal import Decimal
 
 import structlog
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from exchange.errors import ReadFailed
-from execution import following, intents, journal, mirror, notices, outbox, transition
+from execution import bound, following, intents, mirror, notices, outbox, transition
 from execution.context import ExecutionContext
+from execution.errors import DuplicateIntent
+from execution.ownership import expected_contracts
 from execution.submit import locked
 from models import Order, Position
-from trading.orders import Leg, OrderReport, OrderState, PositionReport
+from trading.orders import OPEN_STATES, AlgoReport, Leg, OrderReport, OrderState, PositionReport
 
 logger = structlog.get_logger()
 
@@ -43,13 +47,6 @@ def resolve_unknown(ctx: ExecutionContext) -> dict[str, str]:
     return known
 
 
-def expected_contracts(ctx: ExecutionContext, inst_id: str) -> Decimal:
-    """Signed contracts our books say are held: the open trade."""
-    with ctx.sessions() as session:
-        trade = journal.open_trade(session, ctx.account_id, inst_id)
-        return journal.signed(trade) if trade is not None else Decimal(0)
-
-
 def _give_up_on_submitting(ctx: ExecutionContext) -> None:
     """A worker that died in mid-call leaves `submitting` behind: nobody knows its outcome, and nobody sends it."""
     grace = timedelta(seconds=ctx.settings.http_timeout_s + ctx.settings.unknown_grace_s)
@@ -70,10 +67,11 @@ def _give_up_on_submitting(ctx: ExecutionContext) -> None:
 
 
 def _resolve(ctx: ExecutionContext, order: Order) -> str:
+    at = ctx.exchange.server_time()  # before the looks: what they miss was missing then
+    if order.looked_from is None:
+        order = _look_from(ctx, order, at)
     if order.kind == "algo":
-        algo = ctx.exchange.algo(order.cl_ord_id)
-        if algo is None:
-            algo = next((a for a in ctx.exchange.algos_pending() if a.algo_cl_ord_id == order.cl_ord_id), None)
+        algo = _find_algo(ctx, order)
         if algo is not None:
             mirror.ingest_algo(ctx, algo, source="resolver")
             return "found"
@@ -82,7 +80,7 @@ def _resolve(ctx: ExecutionContext, order: Order) -> str:
         if report is not None:
             mirror.ingest_order(ctx, report, source="resolver")
             return "found"
-    if not _time_is_up(ctx, order):
+    if at <= _last_moment(ctx, order) + timedelta(seconds=ctx.settings.unknown_grace_s):
         return "too_early"
     held = _held(ctx.exchange.positions(order.inst_id), order.inst_id)
     expected = expected_contracts(ctx, order.inst_id)
@@ -90,6 +88,28 @@ def _resolve(ctx: ExecutionContext, order: Order) -> str:
         logger.warning("resolver_position_differs", cl_ord_id=order.cl_ord_id, held=str(held), expected=str(expected))
         return "position_differs"
     return _miss(ctx, order.id)
+
+
+def _look_from(ctx: ExecutionContext, order: Order, at: datetime) -> Order:
+    """Remember the exchange's clock of the first look: the request was written before it."""
+    with ctx.sessions.begin() as session:
+        row = session.get_one(Order, order.id, with_for_update=True)
+        row.looked_from = row.looked_from or at
+    return row
+
+
+def _find_algo(ctx: ExecutionContext, order: Order) -> AlgoReport | None:
+    """By our id; else among the live; else among the ended."""
+    algo = ctx.exchange.algo(order.cl_ord_id)
+    if algo is not None:
+        return algo
+    listed = [a for a in ctx.exchange.algos_pending() if a.algo_cl_ord_id == order.cl_ord_id]
+    listed = listed or [
+        a
+        for a in ctx.exchange.algo_history(order.inst_id, since=order.position_opened_at)
+        if a.algo_cl_ord_id == order.cl_ord_id
+    ]
+    return listed[0] if listed else None
 
 
 def _find(ctx: ExecutionContext, order: Order) -> OrderReport | None:
@@ -106,13 +126,12 @@ def _find(ctx: ExecutionContext, order: Order) -> OrderReport | None:
     return exchange.order_by_id(order.inst_id, fill.ord_id) if fill is not None else None
 
 
-def _time_is_up(ctx: ExecutionContext, order: Order) -> bool:
-    """Whether the request can no longer take effect, by the exchange's clock."""
-    assert order.submitted_at is not None, "a claim sets submitted_at"
-    last: datetime | None = order.exp_time if order.kind == "order" else None
-    if last is None:
-        last = order.submitted_at + timedelta(seconds=ctx.settings.http_timeout_s)
-    return ctx.exchange.server_time() > last + timedelta(seconds=ctx.settings.unknown_grace_s)
+def _last_moment(ctx: ExecutionContext, order: Order) -> datetime:
+    """Until when the request can take effect, by the exchange's clock."""
+    if order.kind == "order" and order.exp_time is not None:
+        return order.exp_time
+    assert order.looked_from is not None, "set before the first look"
+    return order.looked_from + timedelta(seconds=ctx.settings.http_timeout_s)
 
 
 def _held(positions: list[PositionReport], inst_id: str) -> Decimal:
@@ -139,19 +158,36 @@ def _miss(ctx: ExecutionContext, order_id: int) -> str:
             session, ctx.account_id, "order_absent", "INFO",
             f"{order.leg} {order.cl_ord_id} never reached the exchange", inst_id=order.inst_id,
         )  # fmt: skip
-        if order.leg in (Leg.CLOSE, Leg.FLATTEN) and order.kind == "close_position":
-            position = session.scalars(
-                select(Position).where(
-                    Position.account_id == ctx.account_id,
-                    Position.inst_id == order.inst_id,
-                    Position.contracts != 0,
-                )
-            ).first()
-            if position is not None and position.opened_market_at is not None:
-                intents.record_whole_close(
-                    ctx, session, order.inst_id, position.contracts, position.opened_market_at, Leg(order.leg),
-                    f"again, {order.cl_ord_id} never arrived: {order.reason}", "resolver",
-                )  # fmt: skip
+        if order.kind == "close_position":
+            _close_again(ctx, session, order)
         elif order.leg == Leg.STOP:
             outbox.post(session, "protect.check", "protect", [])
     return OrderState.ABSENT.value
+
+
+def _close_again(ctx: ExecutionContext, session: Session, order: Order) -> None:
+    """A new intent for the position this one was for, unless it is gone or already being closed."""
+    position = session.scalars(
+        select(Position).where(
+            Position.account_id == ctx.account_id, Position.inst_id == order.inst_id, Position.contracts != 0
+        )
+    ).first()
+    if position is None or position.opened_market_at is None or bound.gone(session, order) is not None:
+        return
+    closing = session.scalar(
+        select(Order.id).where(
+            Order.account_id == ctx.account_id,
+            Order.inst_id == order.inst_id,
+            Order.kind == "close_position",
+            Order.state.in_(OPEN_STATES),
+        ).limit(1)
+    )  # fmt: skip
+    if closing is not None:
+        return
+    try:
+        intents.record_whole_close(
+            ctx, session, order.inst_id, position.contracts, position.opened_market_at, Leg(order.leg),
+            f"again, {order.cl_ord_id} never arrived: {order.reason}", "resolver",
+        )  # fmt: skip
+    except DuplicateIntent as duplicate:
+        logger.warning("close_intent_exists", reason=str(duplicate))

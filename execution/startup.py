@@ -126,6 +126,7 @@ def _prepare(ctx: ExecutionContext) -> None:
             state = BotState(account_id=ctx.account_id, transfers_total=Decimal(0), consecutive_losses=0)
             session.add(state)
         state.state, state.reconciled_at, state.started_at = "running", None, now
+        state.unsettled_at = now
         known = session.scalar(select(PlaybookVersion.id).where(PlaybookVersion.account_id == ctx.account_id).limit(1))
         if known is None:
             session.add(

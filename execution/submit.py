@@ -13,7 +13,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from exchange.errors import ReadFailed
-from execution import locks, notices, outbox, transition
+from execution import bound, locks, notices, outbox, transition
 from execution.context import ExecutionContext
 from execution.failpoints import calling, reached
 from models import BotState, Order
@@ -34,6 +34,8 @@ def submit(ctx: ExecutionContext, order_id: int) -> str:
     if order is None or order.state != OrderState.INTENDED:
         return NOT_CLAIMED
     drift = _drift_reason(ctx, order) if order.leg in ENTRY_LEGS else None
+    if order.reduce_only:
+        bound.look_again(ctx, order)
     reached("before_claim")
     claimed = _claim(ctx, order_id, drift)
     if not isinstance(claimed, Order):
@@ -89,17 +91,20 @@ def _claim(ctx: ExecutionContext, order_id: int, drift: str | None) -> Order | s
 def _refusal(
     ctx: ExecutionContext, session: Session, state: BotState, order: Order, drift: str | None
 ) -> tuple[OrderState, str, str] | None:
-    """Why this intent may not be sent. Whatever only reduces always may."""
+    """Why this intent may not be sent. Whatever only reduces always may, while its position is there."""
     if order.reduce_only:
-        return None
+        over = bound.gone(session, order)
+        return None if over is None else (OrderState.EXPIRED, "position_gone", over)
     if state.halted:
         return OrderState.DENIED, "halted", f"halted: {state.halt_reason}"
     if state.state != "running":
         return OrderState.DENIED, "not_running", f"the bot is {state.state}"
     if state.reconciled_at is None:
-        return OrderState.DENIED, "not_reconciled", "no reconciliation has succeeded since the start"
+        return OrderState.DENIED, "not_reconciled", "no reconciliation has succeeded since the start or a reconnect"
     if ctx.clock.wall_now() - state.reconciled_at > RECONCILED_WITHIN:
         return OrderState.DENIED, "not_reconciled", f"last reconciled at {state.reconciled_at:%H:%M:%S}"
+    if state.entries_blocked is not None:
+        return OrderState.DENIED, "invariant", state.entries_blocked
     held = locks.open_locks(session, ctx.account_id, order.inst_id)
     if held:
         return OrderState.DENIED, "instrument_locked", f"{order.inst_id} is locked: {held[0].reason}"

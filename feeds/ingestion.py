@@ -20,7 +20,7 @@ from exchange import parse_account, parse_orders
 from exchange.errors import ReadFailed
 from exchange.fields import Row, required_text, required_time
 from exchange.websocket import Push
-from execution import mirror
+from execution import mirror, unsettled
 from execution.context import ExecutionContext
 from trading.clock import ClockUnavailable
 
@@ -45,6 +45,7 @@ class Ingestion:
         self._reconcile_due: str | None = None
         self._reconcile_asked = -RECONCILE_EVERY_S
         self._overflowed = threading.Event()
+        self._unsettle: str | None = None
 
     def start(self) -> None:
         self._thread.start()
@@ -78,6 +79,8 @@ class Ingestion:
         while (item := self._queue.get()) is not None:
             if isinstance(item, str):
                 self._reconcile_due, self._reconcile_asked = item, -RECONCILE_EVERY_S
+                self._unsettle = item
+                self._refuse_entries()
             else:
                 for row in item.data:
                     self._ingest(item, row)
@@ -87,13 +90,24 @@ class Ingestion:
     def _after_burst(self) -> None:
         if self._overflowed.is_set():
             self._overflowed.clear()
-            self._reconcile_due = "pushes were lost"
+            self._reconcile_due = self._unsettle = "pushes were lost"
+        self._refuse_entries()
         if self._protect_due and self._send("protect.check"):
             self._protect_due = False
         if self._reconcile_due is not None and monotonic() - self._reconcile_asked >= RECONCILE_EVERY_S:
             if self._send("account.reconcile", self._reconcile_due):
                 self._reconcile_due = None
             self._reconcile_asked = monotonic()
+
+    def _refuse_entries(self) -> None:
+        """Until a reconciliation begun after this moment has succeeded; tried again while PostgreSQL is away."""
+        if self._unsettle is None:
+            return
+        try:
+            unsettled.refuse_entries(self._ctx, self._unsettle)
+            self._unsettle = None
+        except DBAPIError as error:
+            logger.error("unsettle_failed", reason=type(error.orig).__name__)
 
     def _ingest(self, push: Push, row: Row) -> None:
         try:

@@ -6,6 +6,7 @@ so that what the exchange wrote is what is stored.
 
 from models.accounts import Account, BotState
 from models.base import Base
+from models.breaks import BreakRow, MoneyDay
 from models.cycles import DecisionCycle, JobRun, OutboxMessage, RiskVerdict
 from models.journal import PerformanceSnapshot, Trade
 from models.learning import PlaybookVersion, Reflection
@@ -25,6 +26,7 @@ __all__ = [
     "Base",
     "Bill",
     "BotState",
+    "BreakRow",
     "CandleRow",
     "DecisionCycle",
     "Fill",
@@ -33,6 +35,7 @@ __all__ = [
     "JobRun",
     "LimitOverride",
     "LlmCall",
+    "MoneyDay",
     "Order",
     "OrderEvent",
     "OutboxMessage",

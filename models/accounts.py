@@ -48,8 +48,13 @@ class BotState(Base):
     halted_at: Mapped[datetime | None]
     halted_market_at: Mapped[datetime | None]
     reconciled_at: Mapped[datetime | None]  # None: no entries until a reconcile has succeeded since start
+    unsettled_at: Mapped[datetime | None]  # wall: a reconcile begun before it proves nothing (last private connect)
     started_at: Mapped[datetime | None]
     protection_seen_at: Mapped[datetime | None]  # wall; the last finished check of all stops
+    entries_blocked: Mapped[str | None]  # the open invariant breach that refuses entries until it is over
+    invariants_checked_at: Mapped[datetime | None]  # wall
+    clock_skew_s: Mapped[Decimal | None]  # OKX's wall clock minus ours
+    clock_skew_at: Mapped[datetime | None]  # wall
     # What the limits rest on. Equity in USDT, net of transfers.
     equity: Mapped[Decimal | None]
     equity_at: Mapped[datetime | None]

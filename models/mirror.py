@@ -86,7 +86,9 @@ class Position(Base):
     updated_market_at: Mapped[datetime]
     stop_px: Mapped[Decimal | None]  # tightest live reduce-only stop that covers the whole position
     target_px: Mapped[Decimal | None]
+    moved_stop_px: Mapped[Decimal | None]  # where the stop was moved to since; else the plan's holds
     uncovered_since: Mapped[datetime | None]  # wall
+    alarmed_at: Mapped[datetime | None]  # wall: last alert or reminder of the present uncovered episode
     naked_seconds: Mapped[Decimal] = mapped_column(server_default="0")
     plan: Mapped[dict[str, Any] | None]
     seen_at: Mapped[CreatedAt]

@@ -56,6 +56,7 @@ class Order(Base):
     stop_loss_px: Mapped[Decimal | None]
     take_profit_px: Mapped[Decimal | None]
     attach_algo_cl_ord_id: Mapped[str | None]
+    position_opened_at: Mapped[datetime | None]  # market: opening of the position an exit is for
     margin: Mapped[Decimal | None]  # USDT an entry binds: counted by the gate while open
     plan: Mapped[dict[str, Any] | None]  # PositionPlan of an entry
     reason: Mapped[str] = mapped_column(server_default="")
@@ -71,6 +72,7 @@ class Order(Base):
     pnl: Mapped[Decimal] = mapped_column(server_default="0")
     last_code: Mapped[str | None]
     last_message: Mapped[str | None]
+    looked_from: Mapped[datetime | None]  # exchange's clock at the first look for an unknown outcome
     misses: Mapped[int] = mapped_column(server_default="0")  # spaced proofs of absence so far
     last_miss_at: Mapped[datetime | None]
     created_at: Mapped[CreatedAt]

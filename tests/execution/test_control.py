@@ -4,15 +4,20 @@ import random
 import threading
 import time
 from dataclasses import replace
+from datetime import timedelta
+from decimal import Decimal
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
+from exchange.client import OkxExchange
 from execution import control
 from execution.errors import Refused
 from execution.submit import submit
-from models import AuditEntry
+from models import AuditEntry, Order
+from trading.clock import wall_now
 from trading.decision import Action
+from trading.orders import OrderRequest
 
 BTC, ETH, SOL = "BTC-USDT-SWAP", "ETH-USDT-SWAP", "SOL-USDT-SWAP"
 
@@ -148,3 +153,56 @@ def test_an_automatic_halt_clears_on_an_orderly_restart_and_a_manual_one_does_no
     control.resume(bot.ctx, actor="tester", channel="cli")
     halted(bot, kind="drawdown")
     assert not control.clear_automatic_halts_on_restart(strict.ctx)
+
+
+def test_an_entry_filled_while_flatten_looks_is_closed_and_never_left_without_its_stop(bot):
+    """Stops are listed before positions: one seen live cannot be that of a position the same look has missed."""
+    bot.enter(BTC)
+    late = bot.intend(ETH)
+    seen = []
+
+    class Filling(OkxExchange):
+        def positions(self, inst_id=None):
+            found = super().positions(inst_id)
+            if not seen:  # right after the first look at the positions
+                seen.append(True)
+                self.place_order(request_of(late), wall_now() + timedelta(seconds=2))
+            return found
+
+        def cancel_algos(self, algos):
+            held = {p.inst_id for p in super().positions()}
+            assert not held & {inst_id for inst_id, _ in algos}, "a stop was cancelled before its position was closed"
+            return super().cancel_algos(algos)
+
+    with bot.sessions.begin() as session:  # its sender had claimed it before the halt
+        session.execute(
+            update(Order).where(Order.id == late.id).values(
+                state="submitting", submitted_at=wall_now(), exp_time=wall_now() + timedelta(seconds=2)
+            )
+        )  # fmt: skip
+    ctx = replace(bot.ctx, exchange=Filling.from_settings(bot.settings))
+    answer = control.flatten(ctx, actor="tester")
+    assert answer.flat, answer
+    assert sorted(answer.closed) == [BTC, ETH]
+    assert (bot.okx.positions(), bot.okx.algos_pending()) == ([], [])
+    ctx.exchange.close()
+
+
+def request_of(order):
+    return OrderRequest(
+        order.inst_id, order.side, order.ord_type, order.sz_contracts, order.cl_ord_id, order.td_mode, px=order.px,
+        stop_loss_px=order.stop_loss_px, take_profit_px=order.take_profit_px,
+        attach_algo_cl_ord_id=order.attach_algo_cl_ord_id,
+    )  # fmt: skip
+
+
+def test_flatten_closes_our_part_of_a_partly_foreign_position(bot):
+    bot.enter(BTC, Action.OPEN_SHORT, contracts="0.5")
+    bot.okx.place_order(
+        OrderRequest(BTC, "sell", "market", Decimal("0.2"), "", "isolated"), wall_now() + timedelta(seconds=2)
+    )
+    answer = control.flatten(bot.ctx, actor="tester")
+    assert bot.held(BTC).contracts == Decimal("-0.2")
+    assert (answer.flat, answer.closed, answer.untouched) == (True, [BTC], [BTC])
+    assert control.flatten(bot.ctx, all_=True, actor="tester").flat
+    assert bot.okx.positions() == []

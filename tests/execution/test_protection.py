@@ -1,15 +1,20 @@
 """No position stays without a live stop: refused, lost, cancelled by hand or failed, it is covered or closed."""
 
 import time
+from dataclasses import replace
+from datetime import timedelta
 from decimal import Decimal
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import select, update
 
+from execution import mirror, uncovered
 from execution.resolver import resolve_unknown
 from execution.submit import submit
-from models import Order, Position
-from trading.orders import AlgoRequest
+from models import Alert, Order, OutboxMessage, Position
+from trading.clock import wall_now
+from trading.decision import Action
+from trading.orders import AlgoRequest, OrderRequest
 
 BTC, ETH = "BTC-USDT-SWAP", "ETH-USDT-SWAP"
 ALGO = "/api/v5/trade/order-algo"
@@ -172,3 +177,139 @@ def test_a_protective_close_survives_a_lost_message(bot, lost):
         time.sleep(0.05)
     assert bot.held(BTC) is None
     assert bot.audit()["accepted_more_than_once"] == []
+
+
+def without_plan(bot):
+    with bot.sessions.begin() as session:
+        session.execute(update(Position).values(plan=None))
+        session.execute(update(Order).values(plan=None))
+
+
+def alerts(bot, kind):
+    with bot.sessions() as session:
+        return session.scalars(select(Alert.message).where(Alert.kind == kind).order_by(Alert.id)).all()
+
+
+def orders(bot, leg):
+    with bot.sessions() as session:
+        return session.scalars(select(Order).where(Order.leg == leg).order_by(Order.id)).all()
+
+
+def test_a_refused_close_is_tried_again_later_and_people_are_told_once(bot):
+    bot.enter(BTC)
+    cancel_every_stop(bot)
+    without_plan(bot)
+    bot.look()
+    bot.protect()
+    time.sleep(0.4)
+    bot.fault("code", "close-position", code="51010", count=2)
+    for _ in range(8):
+        bot.protect()
+    assert [o.state for o in orders(bot, "close")] == ["rejected"]
+    assert len(alerts(bot, "protective_close")) == 1
+    assert len(alerts(bot, "position_uncovered")) == 1
+    with bot.sessions.begin() as session:
+        session.execute(update(Order).where(Order.leg == "close").values(resolved_at=wall_now() - timedelta(seconds=3)))
+    bot.protect()
+    assert [o.state for o in orders(bot, "close")] == ["rejected", "rejected"]
+    bot.protect()
+    assert len(orders(bot, "close")) == 2
+    assert len({o.cl_ord_id for o in orders(bot, "close")}) == 2
+    assert len(alerts(bot, "protective_close")) == 1
+
+
+def test_people_are_reminded_of_an_uncovered_position(bot):
+    bot.enter(BTC)
+    cancel_every_stop(bot)
+    bot.look()
+    with bot.sessions.begin() as session:
+        session.execute(update(Position).values(uncovered_since=wall_now() - timedelta(seconds=100)))
+    for _ in range(3):
+        uncovered.mark(bot.ctx)
+    assert len(alerts(bot, "position_uncovered")) == 1
+    with bot.sessions.begin() as session:
+        session.execute(update(Position).values(alarmed_at=wall_now() - timedelta(seconds=61)))
+    for _ in range(3):
+        uncovered.mark(bot.ctx)
+    assert [m.split()[0] for m in alerts(bot, "position_uncovered")][1:] == ["still"]
+
+
+def test_an_unsent_close_is_sent_by_the_check_and_not_doubled(bot):
+    bot.enter(BTC)
+    bot.exit(BTC)  # its message is lost
+    bot.protect()
+    bot.look()
+    assert bot.held(BTC) is None
+    assert [o.state for o in orders(bot, "close")] == ["filled"]
+
+
+def test_protection_closes_only_what_is_ours(bot):
+    bot.enter(BTC, contracts="0.5")
+    cancel_every_stop(bot)
+    outcome = bot.okx.place_order(
+        OrderRequest(BTC, "buy", "market", Decimal("0.2"), "", "isolated"), wall_now() + timedelta(seconds=2)
+    )
+    assert outcome.kind == "accepted"
+    beyond = str(bot.okx.ticker(BTC).last * 2)
+    bot.look()
+    with bot.sessions.begin() as session:
+        row = session.get_one(Position, bot.position(BTC).id)
+        row.plan = {**row.plan, "stop_loss": beyond}
+    assert bot.protect().closed == [BTC]
+    bot.look()
+    assert bot.held(BTC).contracts == Decimal("0.2")
+
+
+def test_an_attached_stop_the_exchange_refused_is_noticed_at_once(bot):
+    order = bot.intend(BTC)
+    submit(bot.ctx, order.id)
+    report = replace(bot.okx.order(BTC, order.cl_ord_id), attached_fail_codes=("51008",))
+    bot.sent.clear()
+    mirror.ingest_order(bot.ctx, report)
+    mirror.ingest_order(bot.ctx, report)
+    assert len(alerts(bot, "attached_stop_refused")) == 1
+    assert ("protect.check", "protect", []) in bot.sent
+
+
+def test_a_stop_that_triggered_and_failed_is_told_and_its_position_protected(bot):
+    bot.enter(BTC)
+    (attached,) = bot.okx.algos_pending()
+    cancel_every_stop(bot)
+    mirror.ingest_algo(bot.ctx, replace(attached, state="order_failed", fail_code="51008"))
+    mirror.ingest_algo(bot.ctx, replace(attached, state="order_failed", fail_code="51008"))
+    assert len(alerts(bot, "stop_failed")) == 1
+    with bot.sessions() as session:
+        assert session.scalar(select(OutboxMessage.id).where(OutboxMessage.task == "protect.check").limit(1))
+    assert bot.protect().stops_placed == [BTC]
+
+
+def test_a_stop_filled_while_we_close_leaves_flat_and_one_trade(bot):
+    bot.enter(BTC)
+    bot.protect()
+    close = bot.exit(BTC)
+    bot.okx.close_position(BTC, "isolated", "")  # the stop was quicker
+    assert submit(bot.ctx, close.id) in ("rejected", "expired")
+    bot.look()
+    report = bot.protect()
+    assert (report.closed, report.stops_placed, report.uncovered) == ([], [], [])
+    assert bot.held(BTC) is None
+    assert [t.contracts for t in bot.trades()] == [0]
+    assert bot.okx.algos_pending() == []
+
+
+@pytest.mark.parametrize("level", [True, False])
+def test_adding_and_reducing_stay_covered(bot, level):
+    bot.enter(BTC, contracts="0.5")
+    if level:
+        bot.protect()
+    bot.enter(BTC, Action.ADD, contracts="0.3")
+    assert bot.protect().uncovered == []
+    (stop,) = bot.okx.algos_pending()
+    assert stop.close_fraction == 1
+    reduce = bot.exit(BTC, Action.REDUCE, contracts="0.6")
+    assert submit(bot.ctx, reduce.id) == "live"
+    bot.look()
+    assert bot.protect().uncovered == []
+    assert bot.held(BTC).contracts == Decimal("0.2")
+    assert len(bot.okx.algos_pending()) == 1
+    assert bot.state().naked_seconds_total == 0

@@ -7,10 +7,12 @@ from decimal import Decimal
 import pytest
 from sqlalchemy import delete, select, update
 
+from exchange.client import OkxExchange
 from exchange.errors import ReadFailed
-from execution import control, intents, mirror, outbox
+from execution import control, intents, mirror, outbox, unsettled
+from execution.reconcile import reconcile
 from execution.submit import submit
-from models import Alert, Fill, Order, Position, Trade
+from models import Alert, BotState, Fill, Order, Position, Trade
 from trading.clock import wall_now
 from trading.decision import Action
 from trading.orders import Leg, OrderRequest
@@ -37,6 +39,39 @@ def test_first_success_allows_entries(unbound):
     assert unbound.state().reconciled_at is None
     unbound.look()
     assert unbound.state().reconciled_at is not None
+
+
+def test_a_reconnect_refuses_entries_until_reconciled_again(bot):
+    unsettled.refuse_entries(bot.ctx, "private socket reconnected")
+    entry = bot.intend(BTC)
+    assert submit(bot.ctx, entry.id) == "denied"
+    assert bot.order(entry.id).last_code == "not_reconciled"
+    bot.look()
+    assert submit(bot.ctx, bot.intend(BTC).id) == "live"
+
+
+def test_a_reconciliation_begun_before_a_reconnect_settles_nothing(bot):
+    class Reconnecting(OkxExchange):
+        def balance(self):
+            unsettled.refuse_entries(bot.ctx, "private socket reconnected")
+            return super().balance()
+
+    ctx = replace(bot.ctx, exchange=Reconnecting.from_settings(bot.settings))
+    reconcile(ctx, "minute")
+    assert bot.state().reconciled_at is None
+    bot.look()
+    assert bot.state().reconciled_at is not None
+    ctx.exchange.close()
+
+
+def test_entries_are_refused_when_reconciliation_stands_still(bot):
+    with bot.sessions.begin() as session:
+        session.execute(update(BotState).values(reconciled_at=wall_now() - timedelta(minutes=3, seconds=1)))
+    entry = bot.intend(BTC)
+    assert submit(bot.ctx, entry.id) == "denied"
+    assert bot.order(entry.id).last_code == "not_reconciled"
+    bot.look()
+    assert submit(bot.ctx, bot.intend(BTC).id) == "live"
 
 
 def test_unreadable_exchange_fails_closed(unbound):

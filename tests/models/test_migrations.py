@@ -12,7 +12,7 @@ DESIGN = {
     "accounts", "decision_cycles", "llm_calls", "screener_logs", "research_cache", "orders", "order_events",
     "algo_orders", "fills", "positions", "instrument_locks", "bills", "trades", "risk_verdicts",
     "playbook_versions", "reflections", "performance_snapshots", "candles", "funding", "bot_state", "alerts",
-    "audit_log", "outbox", "job_runs",
+    "audit_log", "outbox", "job_runs", "breaks", "money_days",
     "telegram_updates", "telegram_confirmations", "telegram_deliveries", "reading_positions", "limit_overrides",
 }  # fmt: skip
 

@@ -1,0 +1,43 @@
+"""Whether the stored candles keep up with the market."""
+
+from datetime import timedelta
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from execution.context import ExecutionContext
+from models import CandleRow
+from trading.candle import BAR_SECONDS
+from trading.clock import ClockUnavailable
+
+BARS_LATE = 3
+WALL_LATE_S = 60
+
+
+def stale_candles(ctx: ExecutionContext, session: Session) -> list[tuple[str, str]]:
+    """(instrument, what) where the newest confirmed candle closed more than three bars and a wall minute ago."""
+    settings = ctx.settings
+    try:
+        now = ctx.clock.market_now()
+    except ClockUnavailable as unavailable:
+        return [("", f"the market's time is not known: {unavailable}")]
+    bar = timedelta(seconds=BAR_SECONDS[settings.decision_bar])
+    speed = getattr(settings, "paper_speed", 1)
+    minute = timedelta(seconds=WALL_LATE_S * (1.0 if speed == "lockstep" else max(1.0, float(speed))))
+    newest = dict(
+        session.execute(
+            select(CandleRow.inst_id, func.max(CandleRow.ts))
+            .where(CandleRow.bar == settings.decision_bar, CandleRow.inst_id.in_(settings.instruments))
+            .group_by(CandleRow.inst_id)
+        )
+        .tuples()
+        .all()
+    )
+    late = []
+    for inst_id in settings.instruments:
+        last = newest.get(inst_id)
+        if last is None:
+            late.append((inst_id, "no candle has been stored"))
+        elif now - (last + bar) > max(BARS_LATE * bar, minute):
+            late.append((inst_id, f"the newest candle closed at {last + bar:%Y-%m-%d %H:%M} market time"))
+    return late
