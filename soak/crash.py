@@ -26,7 +26,7 @@ from trading.orders import ENTRY_LEGS, Leg, OrderState
 
 MISFORTUNES = ("none", "duplicate_delivery", "redis_rolled_back", "postgres_crashed", "reply_lost")
 LEGS = (Leg.ENTRY, Leg.STOP, Leg.CLOSE)
-PATHS = {Leg.ENTRY: "/api/v5/trade/order", Leg.STOP: "/api/v5/trade/order-algo", Leg.CLOSE: "close-position"}
+PATHS = {Leg.ENTRY: "/trade/order$", Leg.STOP: "/trade/order-algo$", Leg.CLOSE: "/trade/close-position$"}
 FIRES_WITHIN_S = 20.0
 CONVERGES_WITHIN_S = 30.0
 REPLY_HELD_S = 0.9  # longer than it takes to be sure that the request is on the wire

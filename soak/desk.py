@@ -13,6 +13,7 @@ from execution.context import ExecutionContext
 from models import DecisionCycle, Order
 from trading.clock import wall_now
 from trading.decision import Action, Decision, Regime
+from trading.entry_price import worst_price
 from trading.gate.verdict import Effect, Verdict
 from trading.snapshot import AccountSnapshot, MarketSnapshot, PositionPlan
 
@@ -54,8 +55,12 @@ def intend_entry(
         confidence=Decimal("0.6"), opened_at=live.market_at,
     )  # fmt: skip
     verdict = Verdict(
-        approved=True, effect=Effect.PASS, contracts=contracts, leverage=Decimal(3), margin=Decimal(100), checks=()
-    )
+        approved=True, effect=Effect.PASS, contracts=contracts, leverage=Decimal(3), margin=Decimal(100), checks=(),
+        side="buy" if up > 0 else "sell", stop_loss=stop, take_profit=target,
+        price=worst_price(
+            "long" if up > 0 else "short", decision, live, instrument, ctx.settings.entry_slippage_bps
+        ),
+    )  # fmt: skip
     with ctx.sessions.begin() as session:
         intents.account_lock(session, ctx.account_id)
         return intents.record_entry(ctx, session, cycle, decision, instrument, live, verdict, plan)
