@@ -14,7 +14,6 @@ from trading.clock import wall_now
 from trading.decision import Action
 from trading.loss import fall_pct
 
-
 hours = count(2)
 
 
