@@ -10,8 +10,9 @@ import structlog
 
 from paper.errors import StartRefused
 from paper.exchange import Exchange
-from paper.options import DEFAULT_INSTRUMENTS, PaperOptions, parse_speed, parse_switches
+from paper.options import DEFAULT_INSTRUMENTS, PaperOptions, parse_speed
 from paper.server.process import bind, serve
+from paper.switches import parse_switches
 
 
 def read_options(arguments: Sequence[str]) -> PaperOptions:

@@ -7,20 +7,11 @@ from pathlib import Path
 from typing import Literal
 
 from paper.errors import StartRefused
+from paper.switches import SWITCHES
 
 Speed = int | float | Literal["lockstep"]
 DEFAULT_INSTRUMENTS = ("BTC-USDT-SWAP", "ETH-USDT-SWAP", "SOL-USDT-SWAP")
 MAX_SPEED = 36000
-
-# Behaviour of OKX that its documentation leaves open, and what this exchange does by default.
-SWITCHES: dict[str, tuple[str, ...]] = {
-    "fok_attached_stops": ("accept", "refuse"),
-    "attached_reduce_only": ("true", "false"),
-    "attached_after_partial": ("drop", "live"),
-    "algos_after_close": ("cancel", "keep"),
-    "rate_limits": ("off", "on"),
-    "order_visibility_delay_ms": (),
-}
 
 
 @dataclass(frozen=True)
@@ -42,9 +33,8 @@ class PaperOptions:
     switches: Mapping[str, str] = field(default_factory=dict)
 
     def switch(self, name: str) -> str:
-        """The value of a switch; its first documented value is the default."""
-        default = SWITCHES[name][0] if SWITCHES[name] else "0"
-        return self.switches.get(name, default)
+        """The value of a switch; its default where none was given."""
+        return self.switches.get(name, SWITCHES[name].default)
 
     @property
     def lockstep(self) -> bool:
@@ -62,19 +52,3 @@ def parse_speed(value: str) -> Speed:
     if not 0 < number <= MAX_SPEED:
         raise StartRefused(f"--speed {value}: allowed are lockstep or a number above 0 and up to {MAX_SPEED}")
     return int(number) if number.is_integer() else number
-
-
-def parse_switches(items: list[str]) -> dict[str, str]:
-    """`NAME=VALUE` pairs. Raises StartRefused naming what is allowed."""
-    found: dict[str, str] = {}
-    for item in items:
-        name, equals, value = item.partition("=")
-        if not equals or name not in SWITCHES:
-            raise StartRefused(f"--switch {item}: known switches are {', '.join(SWITCHES)} (NAME=VALUE)")
-        allowed = SWITCHES[name]
-        if allowed and value not in allowed:
-            raise StartRefused(f"--switch {name}: allowed are {', '.join(allowed)}, not {value!r}")
-        if not allowed and not value.isdecimal():
-            raise StartRefused(f"--switch {name}: a whole number of milliseconds is needed, not {value!r}")
-        found[name] = value
-    return found

@@ -6,7 +6,7 @@ from typing import Any
 from paper.engine.params import word
 from paper.exchange import Exchange
 from paper.numbers import text
-from paper.options import SWITCHES
+from paper.switches import SWITCHES
 
 
 def info(exchange: Exchange, bars: list[str]) -> dict[str, Any]:
