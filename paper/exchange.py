@@ -17,17 +17,15 @@ from paper.clock import MarketClock, wall_ms, wall_us
 from paper.engine.engine import Engine, Result
 from paper.engine.events import Event
 from paper.engine.params import Params
-from paper.engine.state import EngineState, Rules
+from paper.engine.state import EngineState
 from paper.errors import OkxError, StartRefused
-from paper.instruments import CATALOGUE
 from paper.market.bars import grid
+from paper.market.choose import make_source
 from paper.market.derived import SETTLEMENT_MS
-from paper.market.files import FileSource
 from paper.market.market import Market
-from paper.market.source import Source
-from paper.market.synthetic import SyntheticSource
 from paper.options import PaperOptions
-from paper.store.credentials import IN_PROCESS, Credentials, load_or_create
+from paper.rules import make_rules
+from paper.store.credentials import IN_PROCESS, Credentials, KeyRing, load_or_create
 from paper.store.journal import Journal, Snapshot
 from paper.store.ledger import Ledger
 
@@ -35,28 +33,6 @@ logger = structlog.get_logger()
 # Limits on what a restart after a kill has to replay.
 SNAPSHOT_RECORDS = 5000
 SNAPSHOT_MARKET_MS = 2 * 86_400_000
-
-
-def make_source(options: PaperOptions) -> Source:
-    """The price source the options ask for. Raises StartRefused."""
-    if options.market == "okx":
-        raise StartRefused("--market okx: OKX's live feed is not available as a price source in this version")
-    if options.market != "synthetic":
-        return FileSource(options.market)
-    unknown = [name for name in options.instruments if name not in CATALOGUE]
-    if unknown or not options.instruments:
-        raise StartRefused(f"--instruments {','.join(unknown)}: known are {', '.join(CATALOGUE)}")
-    listed = {name: CATALOGUE[name] for name in options.instruments}
-    return SyntheticSource(listed, options.seed, options.warmup_bars * 5)
-
-
-def make_rules(options: PaperOptions) -> Rules:
-    return Rules(
-        fok_attached_stops=options.switch("fok_attached_stops") == "accept",
-        attached_reduce_only=options.switch("attached_reduce_only") == "true",
-        attached_after_partial=options.switch("attached_after_partial") == "live",
-        algos_after_close=options.switch("algos_after_close") == "keep",
-    )
 
 
 class Exchange:
@@ -82,11 +58,11 @@ class Exchange:
         self.decision_ms = max(found.length_ms, self.market.bar_ms)
         if self.decision_ms % self.market.bar_ms:
             raise StartRefused(f"--decision-bar {options.decision_bar}: not a multiple of the market's bars")
-        self.credentials: dict[str, Credentials] = {}
+        self.credentials = KeyRing(options.data)
         state = EngineState(self.market.instruments, make_rules(options))
         self.engine = Engine(state)
         if options.data is None:
-            self._adopt(IN_PROCESS)
+            self.credentials.add(IN_PROCESS)
             self.ledger = Ledger(None)
             self._begin()
         else:
@@ -101,7 +77,7 @@ class Exchange:
             self._lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             self._bind(folder)
-            self._adopt(load_or_create(folder / "account.json"))
+            self.credentials.add(load_or_create(folder / "account.json"))
             self.ledger = Ledger(folder)
             journal = Journal(folder)
         except BlockingIOError:
@@ -136,14 +112,10 @@ class Exchange:
         else:
             path.write_bytes(orjson.dumps(mine))
 
-    def _adopt(self, credentials: Credentials) -> None:
-        self.credentials[credentials.api_key] = credentials
-
     def _begin(self) -> None:
         """First start: quotes as of the end of the warm-up, accounts funded."""
         self.engine.step({i: self.market.quote(i) for i in self.market.instruments}, self.market.now_ms)
-        for credentials in self.credentials.values():
-            self.engine.create_account(credentials.uid, self.options.equity)
+        self.engine.create_account(self.uid, self.options.equity)
         self.engine.collect()
 
     def _restore(self, snapshot: Snapshot) -> None:
@@ -214,6 +186,11 @@ class Exchange:
             return self.engine.command(uid, name, params, now)
         finally:
             self._emit()
+
+    def admit(self, credentials: Credentials) -> None:
+        """Open and fund the account of a key that is used for the first time."""
+        if credentials.uid not in self.engine.state.accounts:
+            self.command(credentials.uid, "open_account", {"amount": str(self.options.equity)})
 
     def note_orders(self, rows: list[dict[str, Any]], wall: int) -> None:
         """Remember when orders were acknowledged, where queries see them only after a delay."""

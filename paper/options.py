@@ -37,6 +37,13 @@ class PaperOptions:
         return self.switches.get(name, SWITCHES[name].default)
 
     @property
+    def rate_limited(self) -> bool:
+        """Whether requests above OKX's limits are refused (switch `rate_limits`)."""
+        wanted = self.switch("rate_limits")
+        in_real_time = not isinstance(self.speed, str) and self.speed <= 1
+        return in_real_time if wanted == "auto" else wanted == "on"
+
+    @property
     def lockstep(self) -> bool:
         return self.speed == "lockstep"
 

@@ -123,6 +123,9 @@ class Engine:
         """Apply one request at market time `now_ms` (never before the last step)."""
         state = self.state
         state.now_ms = max(state.now_ms, now_ms)
+        if name == "open_account":
+            self.create_account(account_id, number(params, "amount") or ZERO)
+            return {}
         account = state.accounts[account_id]
         try:
             return COMMANDS[name](state, account, params)

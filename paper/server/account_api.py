@@ -9,6 +9,7 @@ from paper.numbers import ZERO, text
 from paper.server.call import Call, Route, page, within
 from paper.server.public_api import instruments
 from paper.server.rows import balance_row, bill_row, position_history_row, position_row
+from paper.store.credentials import IN_PROCESS
 
 
 def balance(call: Call) -> list[Any]:
@@ -20,14 +21,14 @@ def balance(call: Call) -> list[Any]:
 
 
 def config(call: Call) -> list[Any]:
-    uid = call.uid
+    uid, key = call.uid, call.credentials or IN_PROCESS
     return [
         {
             "uid": uid, "mainUid": uid, "acctLv": "2", "acctStpMode": "cancel_maker",
             "posMode": call.account.pos_mode, "autoLoan": False, "greeksType": "PA", "feeType": "0", "level": "Lv1",
             "levelTmp": "", "ctIsoMode": "automatic", "mgnIsoMode": "automatic", "spotOffsetType": "",
             "roleType": "0", "traderInsts": [], "spotRoleType": "0", "spotTraderInsts": [], "opAuth": "0",
-            "kycLv": "3", "label": "paper", "ip": "", "perm": "read_only,trade", "liquidationGear": "-1",
+            "kycLv": "3", "label": key.label, "ip": key.ip, "perm": key.permissions, "liquidationGear": "-1",
             "enableSpotBorrow": False, "spotBorrowAutoRepay": False, "type": "0", "settleCcy": "USDT",
             "settleCcyList": ["USDT"],
         }

@@ -26,6 +26,7 @@ ENDPOINTS = ("public", "private", "business", "all")
 SOCKETS = "/ws/v5/"
 OWN = ("clock", "advance")
 JSON = b"application/json"
+HTML = b"text/html"
 
 
 class App:
@@ -35,6 +36,7 @@ class App:
         self.exchange = exchange
         self.rest = Rest(exchange)
         self.hub = Hub(exchange)
+        self.hub.limiter = self.rest.limiter
         self.connections = Connections()
         self.admin = Admin(exchange, self.hub, admin_port)
         self._striker = Striker(exchange, self.hub)
@@ -100,21 +102,22 @@ class App:
         query = scope["query_string"]
         target = scope["raw_path"] + (b"?" + query if query else b"")
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
-        method, path = scope["method"], scope["path"]
+        method, path, address = scope["method"], scope["path"], scope["client"][0] if scope["client"] else ""
 
         def process(fault: str = "") -> Reply:
-            return self.rest.handle(method, target, headers, body, fault)
+            return self.rest.handle(method, target, headers, body, fault, address)
 
         fault = self.hub.faults.take("request", path)
         if fault is None:
-            await _respond(send, process())
+            reply = process()
+            await _respond(send, reply, HTML if reply.html else JSON)
             return
         try:
             reply = await self._striker.http(fault, path, body, lambda: process(fault.name))
         except Cut as cut:
             self.connections.cut(scope, cut.reset)
             return
-        await _respond(send, reply, b"text/html" if reply.status == 502 else JSON)
+        await _respond(send, reply, HTML if reply.status == 502 else JSON)
 
     # --- WebSocket ------------------------------------------------------------------------------------------
 

@@ -20,9 +20,15 @@ def sign(secret: str, message: bytes) -> str:
 
 
 def verify(
-    accounts: Mapping[str, Credentials], method: str, target: bytes, body: bytes, headers: Mapping[str, str], wall: int
+    accounts: Mapping[str, Credentials],
+    method: str,
+    target: bytes,
+    body: bytes,
+    headers: Mapping[str, str],
+    wall: int,
+    address: str = "",
 ) -> Credentials:
-    """The account a request is signed by. `target` is path and query exactly as sent. Raises OkxError 501xx."""
+    """The key a request is signed with. `target` is path and query exactly as sent. Raises OkxError 501xx."""
     key = headers.get("ok-access-key", "")
     signature = headers.get("ok-access-sign", "")
     stamp = headers.get("ok-access-timestamp", "")
@@ -37,6 +43,8 @@ def verify(
         raise OkxError("50111")
     if not hmac.compare_digest(passphrase.encode(), credentials.passphrase.encode()):
         raise OkxError("50105")
+    if address and credentials.ip and address not in credentials.ip.split(","):
+        raise OkxError("50110", address)
     message = stamp.encode() + method.encode() + target + body
     if not hmac.compare_digest(signature.encode(), sign(credentials.secret_key, message).encode()):
         raise OkxError("50113")

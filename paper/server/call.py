@@ -18,7 +18,8 @@ T = TypeVar("T")
 class Call:
     """`params` holds the query of a GET or the JSON object of a POST; `items` the JSON array of a batch.
 
-    `ledger_notes` goes to the ledger only: what OKX does not tell the caller. `fault` names what strikes the reply.
+    `ledger_notes` goes to the ledger only: what OKX does not tell the caller. `fault` names what strikes the reply,
+    `address` the client's.
     """
 
     exchange: Exchange
@@ -30,6 +31,7 @@ class Call:
     wall_ms: int = 0
     ledger_notes: dict[str, str] = field(default_factory=dict)
     fault: str = ""
+    address: str = ""
 
     @property
     def uid(self) -> str:

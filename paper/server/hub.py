@@ -21,6 +21,7 @@ from paper.numbers import text
 from paper.server.channels import candle_bar, concerns
 from paper.server.connection import CALM, Connection, Push
 from paper.server.market_rows import MarketRows
+from paper.server.ratelimit import RateLimiter
 from paper.server.rows import algo_push, balance_row, instrument_row, order_push, position_row
 
 logger = structlog.get_logger()
@@ -50,6 +51,8 @@ class Hub:
         self.faults = FaultPlan(exchange.options.seed)
         # Answers an order operation that a fault strikes; set by the server.
         self.strike: Strike = _no_strike
+        # Counts order operations over WebSocket in REST's buckets; set by the server.
+        self.limiter: RateLimiter | None = None
         self.rows = MarketRows(exchange)
         self._books: dict[str, Row] = {}
         self._last_slow: dict[str, int] = {}
@@ -279,9 +282,9 @@ class Hub:
 
     def regular(self) -> None:
         """The private channels' regular pushes, every few seconds."""
-        for credentials in self.exchange.credentials.values():
-            self._push_positions(credentials.uid, None, "snapshot")
-            self._push_account(credentials.uid, "snapshot")
+        for uid in {c.credentials.uid for c in self.connections if c.credentials is not None}:
+            self._push_positions(uid, None, "snapshot")
+            self._push_account(uid, "snapshot")
 
     # --- on subscribing -------------------------------------------------------------------------------------
 

@@ -34,6 +34,7 @@ class Reply:
     status: int
     body: bytes
     entry: dict[str, Any] = field(default_factory=dict)
+    html: bool = False
 
 
 class Rest:
@@ -41,30 +42,47 @@ class Rest:
 
     def __init__(self, exchange: Exchange) -> None:
         self.exchange = exchange
-        self._limiter = RateLimiter() if exchange.options.switch("rate_limits") == "on" else None
+        options = exchange.options
+        limited = options.rate_limited
+        self.limiter = RateLimiter(options.switch("rate_limit_status")) if limited else None
+        self._html = options.switch("unknown_path") == "html"
+        self._documented = options.switch("auth_messages") == "documented"
 
     def handle(
-        self, method: str, target: bytes, headers: Mapping[str, str], body: bytes = b"", fault: str = ""
+        self,
+        method: str,
+        target: bytes,
+        headers: Mapping[str, str],
+        body: bytes = b"",
+        fault: str = "",
+        address: str = "",
     ) -> Reply:
         """`target` is path and query as sent; header names are lower-case; `fault` names what strikes the reply."""
         arrival = wall_us()
         raw_path, _, query = target.partition(b"?")
         path = raw_path.decode("latin-1")
-        call = Call(self.exchange, method, path, {}, wall_ms=self.exchange.wall_ms(), fault=fault)
+        call = Call(self.exchange, method, path, {}, wall_ms=self.exchange.wall_ms(), fault=fault, address=address)
         route = ROUTES.get((method, path))
         if route is None:
             error = OkxError("50115") if path in PATHS else OkxError("404", message="Not Found", status=404)
             self._note("refused", call, query, arrival, error.status, error.code)
+            if self._html and error.code == "404":
+                return Reply(404, b"<html><body><h1>404 Not Found</h1></body></html>", html=True)
             return refusal(error)
         try:
             if route.private:
-                call.credentials = verify(self.exchange.credentials, method, target, body, headers, call.wall_ms)
+                call.credentials = verify(
+                    self.exchange.credentials, method, target, body, headers, call.wall_ms, address
+                )  # fmt: skip
+                self.exchange.admit(call.credentials)
+                if route.mutates and not call.credentials.may_trade:
+                    raise OkxError("50120")
             if method == "GET":
                 call.params = _query(query)
             else:
                 _read_body(call, headers, body)
-            if self._limiter is not None:
-                self._limiter.count(call)
+            if self.limiter is not None:
+                self.limiter.count(call)
             if route.mutates:
                 _check_expiry(headers, call.wall_ms)
                 return self._mutate(route, call, body, arrival)
@@ -72,6 +90,8 @@ class Rest:
             self._note("read", call, query, arrival, reply.status, "0")
             return reply
         except OkxError as refused:
+            if self._documented and refused.code == "50113":
+                refused = OkxError("50113", message="Invalid signature.")
             reply = refusal(refused)
             if route.mutates and call.credentials is not None:
                 self._enter(reply, call, body, arrival, [])

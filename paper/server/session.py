@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+from collections import deque
 from time import monotonic
 from typing import Any
 
@@ -14,17 +15,17 @@ from paper.server.auth import verify_login
 from paper.server.channels import candle_bar, endpoint_of, needs_login, required_argument
 from paper.server.connection import SLOW_READER, Connection, key_of
 from paper.server.hub import Hub
-from paper.server.trade_api import operate
+from paper.server.operations import OPERATIONS, carry_out
 
 IDLE_S = 30
 MAX_MESSAGE = 65_536
-OPERATIONS = {
-    "order": ("place", 1), "batch-orders": ("place", 20), "cancel-order": ("cancel", 1),
-    "batch-cancel-orders": ("cancel", 20), "amend-order": ("amend", 1), "batch-amend-orders": ("amend", 20),
-}  # fmt: skip
+# Connections per private channel and account; subscriptions, un- and logins per connection and hour.
+MAX_CONNECTIONS = 30
+MAX_REQUESTS, HOUR_S = 480, 3600.0
 LOGIN_ERRORS = {
     "60004": "Invalid timestamp", "60005": "Invalid apiKey", "60006": "Timestamp request expired",
     "60007": "Invalid sign", "60024": "Wrong passphrase",
+    "60031": "The WebSocket endpoint does not allow multiple or repeated logins.",
 }  # fmt: skip
 Message = dict[str, Any]
 
@@ -36,6 +37,7 @@ class Session:
         self._hub = hub
         self._exchange: Exchange = hub.exchange
         self._socket = socket
+        self._asked: deque[float] = deque()
         self._late: set[asyncio.Future[None]] = set()
         self.connection = Connection(endpoint, transport, hub.faults)
 
@@ -99,8 +101,10 @@ class Session:
             self._error("60012", f"Invalid request: {text}")
             return
         op, args, id_ = request["op"], request.get("args"), request.get("id")
-        if op in OPERATIONS:
+        if isinstance(op, str) and op in OPERATIONS:
             self._operate(request)
+        elif self._too_many():
+            self._error("60014", "Requests too frequent", id_)
         elif (
             op not in ("login", "subscribe", "unsubscribe")
             or not isinstance(args, list)
@@ -125,13 +129,29 @@ class Session:
             },
         )  # fmt: skip
 
+    def _too_many(self) -> bool:
+        """Whether this connection has asked too often within the hour; counts this time."""
+        if self._hub.limiter is None:
+            return False
+        now = monotonic()
+        while self._asked and self._asked[0] <= now - HOUR_S:
+            self._asked.popleft()
+        if len(self._asked) >= MAX_REQUESTS:
+            return True
+        self._asked.append(now)
+        return False
+
     def _login(self, arg: Message) -> None:
+        if self.connection.credentials is not None:
+            self._error("60031", LOGIN_ERRORS["60031"])
+            return
         credentials, code = verify_login(self._exchange.credentials, arg, self._exchange.wall_ms())
         self._note("login", {"apiKey": arg.get("apiKey")}, code, credentials.uid if credentials else "")
         if credentials is None:
             self._error(code, LOGIN_ERRORS[code])
             self.connection.close(4001)
             return
+        self._exchange.admit(credentials)
         self.connection.credentials = credentials
         self.connection.send({"event": "login", "code": "0", "msg": "", "connId": self.connection.conn_id})
 
@@ -152,29 +172,31 @@ class Session:
             self.connection.send(ack)
             return
         self.connection.send(ack)
-        if needs_login(str(channel)):
-            self._count(str(channel))
+        if needs_login(str(channel)) and not self._count(str(channel)):
+            return
         target = f"/ws/v5/{self.connection.endpoint}/{channel}"
         if not self.connection.silent and self._hub.faults.take("subscription", target) is None:
             self.connection.subscriptions[key] = arg
             self._hub.greet(self.connection, arg)
 
-    def _count(self, channel: str) -> None:
+    def _count(self, channel: str) -> bool:
+        """Tell how many connections of the account have the channel; whether this one may have it, too."""
         mine = self.connection.credentials
         count = 1 + sum(
             other is not self.connection
-            and other.credentials == mine
+            and other.credentials is not None
+            and mine is not None
+            and other.credentials.uid == mine.uid
             and any(arg["channel"] == channel for arg in other.subscriptions.values())
             for other in self._hub.connections
         )
+        allowed = count <= MAX_CONNECTIONS
+        event = "channel-conn-count" if allowed else "channel-conn-count-error"
+        shown = str(count if allowed else MAX_CONNECTIONS)
         self.connection.send(
-            {
-                "event": "channel-conn-count",
-                "channel": channel,
-                "connCount": str(count),
-                "connId": self.connection.conn_id,
-            }
+            {"event": event, "channel": channel, "connCount": shown, "connId": self.connection.conn_id}
         )
+        return allowed
 
     def _refusal(self, channel: object, arg: Message, text: str) -> tuple[str, str] | None:
         """Code and message when a subscription is not possible here."""
@@ -185,7 +207,9 @@ class Session:
         home, here = endpoint_of(channel), self.connection.endpoint
         if home is None:
             return unknown
-        if here not in ("all", home):
+        candle = candle_bar(channel)
+        lenient = candle is not None and self._exchange.options.switch("candles_on_public") == "accept"
+        if here not in ("all", home) and not (lenient and here == "public"):
             if home == "business" and here == "public":
                 return "64001", (
                     "This channel has been migrated to the '/business' URL. Subscribe using the new URL. For more "
@@ -199,8 +223,7 @@ class Session:
             return "60012", f"Invalid request: {text}"
         if needed == "instId" and self._hub.inst_id_of(str(arg["instId"])) is None:
             return unknown
-        kind = candle_bar(channel)
-        if kind is not None and self._hub.rows.grid(kind[1]) is None:
+        if candle is not None and self._hub.rows.grid(candle[1]) is None:
             return unknown
         return None
 
@@ -209,67 +232,12 @@ class Session:
         target = f"/ws/v5/{self.connection.endpoint}/{request['op']}"
         fault = self._hub.faults.take("request", target)
         if fault is None:
-            self.connection.send(self._carry_out(request))
+            self.connection.send(carry_out(self._hub, self.connection, request))
             return
-        answering = asyncio.ensure_future(
-            self._hub.strike(fault, self.connection, target, request, lambda: self._carry_out(request, fault.name))
-        )
+
+        def process() -> Message:
+            return carry_out(self._hub, self.connection, request, fault.name)
+
+        answering = asyncio.ensure_future(self._hub.strike(fault, self.connection, target, request, process))
         self._late.add(answering)
         answering.add_done_callback(self._late.discard)
-
-    def _carry_out(self, request: Message, fault: str = "") -> Message:
-        arrival = wall_us()
-        op, args, id_ = request["op"], request.get("args"), request.get("id")
-        name, most = OPERATIONS[op]
-        answer: Message = {"id": id_, "op": op, "data": [], "code": "0", "msg": ""}
-        if self.connection.endpoint not in ("private", "all") or self.connection.credentials is None:
-            answer.update(code="60011", msg="Please log in")
-        elif (
-            id_ is None
-            or not isinstance(args, list)
-            or not 1 <= len(args) <= most
-            or not all(isinstance(arg, dict) for arg in args)
-        ):
-            answer.update(code="60013", msg="Invalid args")
-        elif str(request.get("expTime", "")).isdecimal() and int(str(request["expTime"])) < self._exchange.wall_ms():
-            answer.update(code="50036", msg="The expTime can't be earlier than the current system time. "
-                          "Please adjust the expTime and try again.")  # fmt: skip
-        else:
-            uid = self.connection.credentials.uid
-            rows = [operate(self._exchange, uid, name, self._named(arg)) for arg in args]
-            failed = sum(row["sCode"] != "0" for row in rows)
-            answer["data"] = rows
-            if failed:
-                answer["code"] = "1" if failed == len(rows) else "2"
-                answer["msg"] = (
-                    "All operations failed" if failed == len(rows) else "Bulk operation partially succeeded."
-                )
-        answer.update(inTime=str(arrival), outTime=str(wall_us()))
-        if self.connection.credentials is not None:
-            self._enter(op, request, answer, arrival, fault)
-        return answer
-
-    def _named(self, arg: Message) -> Message:
-        """Resolve instIdCode to instId where only the code is sent."""
-        if arg.get("instId") or not arg.get("instIdCode"):
-            return arg
-        for instrument in self._exchange.engine.state.instruments.values():
-            if str(instrument.code) == str(arg["instIdCode"]):
-                return {**arg, "instId": instrument.inst_id}
-        return {**arg, "instId": "?"}
-
-    def _enter(self, op: str, request: Message, answer: Message, arrival: int, fault: str) -> None:
-        credentials = self.connection.credentials
-        keep = ("ordId", "clOrdId", "sCode", "sMsg")
-        args = request.get("args")
-        self._exchange.ledger.add(
-            "request",
-            {
-                "wall_us": arrival, "reply_wall_us": wall_us(), "market_ms": self._exchange.now_ms(),
-                "account": credentials.uid if credentials else "", "method": "WS", "path": op,
-                "body": orjson.dumps(request).decode(), "status": 0, "code": answer["code"], "msg": answer["msg"],
-                "clOrdIds": [str(a["clOrdId"]) for a in args if isinstance(a, dict) and a.get("clOrdId")]
-                if isinstance(args, list) else [],
-                "fault": fault, "results": [{k: row[k] for k in keep if k in row} for row in answer["data"]],
-            },
-        )  # fmt: skip
