@@ -17,6 +17,7 @@ from paper.engine.params import number
 from paper.errors import OkxError
 from paper.exchange import Exchange
 from paper.faults import Fault
+from paper.instruments import Instrument
 from paper.server.connection import Connection
 from paper.server.hub import Hub
 from paper.server.rest import Reply, refusal
@@ -110,6 +111,13 @@ class Striker:
              "method": method, "path": path, "body": body.decode("utf-8", "replace"), "carried_out": False},
         )  # fmt: skip
 
+    def _instrument(self, item: Message) -> Instrument | None:
+        """The instrument an order names by id or, over WebSocket, by code alone."""
+        for instrument in self._exchange.engine.state.instruments.values():
+            if item.get("instId") == instrument.inst_id or str(item.get("instIdCode", "")) == str(instrument.code):
+                return instrument
+        return None
+
     def _thin_book(self, fault: Fault, body: bytes) -> None:
         """Leave only a share of each order's size in its instrument's book, until the next price."""
         try:
@@ -119,7 +127,7 @@ class Striker:
         for item in parsed if isinstance(parsed, list) else [parsed]:
             if not isinstance(item, dict):
                 continue
-            instrument = self._exchange.engine.state.instruments.get(str(item.get("instId", "")))
+            instrument = self._instrument(item)
             try:
                 size = number(item, "sz")
             except OkxError:
