@@ -212,6 +212,10 @@ class Exchange:
         if due_wall_ms:
             self.timers[key] = due_wall_ms
 
+    def tags_timed(self, uid: str, but: str) -> int:
+        """Tags of an account, other than `but`, whose cancel-all-after is armed."""
+        return sum(key.startswith(f"{uid}/") and key not in (f"{uid}/", f"{uid}/{but}") for key in self.timers)
+
     def fire_timers(self, wall: int) -> None:
         """Cancel orders whose cancel-all-after has run out."""
         for key in [key for key, due in self.timers.items() if due <= wall]:

@@ -1,7 +1,8 @@
 """The engine's whole state: accounts, quotes, identifiers, and the events not yet collected."""
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -59,6 +60,15 @@ class EngineState:
     def next_id(self) -> str:
         self._ids += 1
         return str(self._ids)
+
+    @contextmanager
+    def trial(self) -> Iterator[None]:
+        """Identifiers used inside are given back: what is only tried out leaves no trace."""
+        before = self._ids
+        try:
+            yield
+        finally:
+            self._ids = before
 
     def next_place(self) -> int:
         """The end of the queue: every order that comes to rest, or loses its place, gets the next number."""

@@ -64,6 +64,14 @@ class Market:
         bar, inside = divmod(step, self.steps)
         return self.t0_ms + bar * self.bar_ms + (inside + 1) * self.bar_ms // self.steps
 
+    def step_at(self, market_ms: int) -> int:
+        """The first step that ends at `market_ms` or later."""
+        bar, inside = divmod(market_ms - self.t0_ms, self.bar_ms)
+        step = bar * self.steps + -(-inside * self.steps // self.bar_ms) - 1
+        while self.step_end_ms(step) < market_ms:
+            step += 1
+        return step
+
     @property
     def now_ms(self) -> int:
         """End of the last step played."""
@@ -246,8 +254,12 @@ class Market:
         contracts = level * self._derived[inst_id].open_interest_factor(self.now_ms) * (1 + (hour % 7) * 1e-4)
         return Decimal(round(contracts + volume * 0.001)) if volume else Decimal(round(contracts))
 
-    def mark_candle(self, inst_id: str, candle: Candle) -> Candle:
-        """The mark price's bar that goes with a bar of last prices."""
-        mark = self._derived[inst_id].mark
-        o, h, low, c = (mark(price, candle.ts) for price in (candle.open, candle.high, candle.low, candle.close))
-        return Candle(candle.ts, o, h, low, c, 0.0, 0.0, candle.confirmed)
+    def derived_candle(self, kind: str, inst_id: str, candle: Candle) -> Candle:
+        """The bar of the `mark` or `index` price that goes with a bar of last prices.
+
+        Its high and low are those of the four prices it is made of, so that it is a bar in its own right.
+        """
+        derived = self._derived[inst_id]
+        price = derived.mark if kind == "mark" else derived.index
+        o, h, low, c = (price(ticks, candle.ts) for ticks in (candle.open, candle.high, candle.low, candle.close))
+        return Candle(candle.ts, o, max(o, h, low, c), min(o, h, low, c), c, 0.0, 0.0, candle.confirmed)

@@ -1,14 +1,11 @@
 """REST: the account — balance, positions, bills, leverage, configuration."""
 
-from decimal import ROUND_DOWN
 from typing import Any
 
-from paper.engine.params import number
-from paper.errors import OkxError, bad_parameter
-from paper.numbers import ZERO, text
-from paper.server.call import Call, Route, page, within
+from paper.numbers import text
+from paper.server.account_rows import balance_row, bill_row, position_history_row, position_row
+from paper.server.call import DAY_MS, THREE_MONTHS_MS, Call, Route, page, since, within
 from paper.server.public_api import instruments
-from paper.server.rows import balance_row, bill_row, position_history_row, position_row
 from paper.store.credentials import IN_PROCESS
 
 
@@ -61,7 +58,8 @@ def positions_history(call: Call) -> list[Any]:
     chosen = [
         p
         for p in lives
-        if call.word("instId") in ("", p.inst_id)
+        if p.updated >= since(call, THREE_MONTHS_MS)
+        and call.word("instId") in ("", p.inst_id)
         and call.word("mgnMode") in ("", p.mgn_mode)
         and call.word("type") in ("", p.close_type or "1")
         and call.word("posId") in ("", p.pos_id)
@@ -69,11 +67,16 @@ def positions_history(call: Call) -> list[Any]:
     return [position_history_row(p, state.instruments[p.inst_id]) for p in page(call, chosen, lambda p: p.updated)]
 
 
-def bills(call: Call) -> list[Any]:
+def _bills(call: Call, window_ms: int) -> list[Any]:
+    if not call.is_swap() or call.word("ctType") not in ("", "linear"):
+        return []
+    oldest = since(call, window_ms)
     chosen = [
         bill
         for bill in call.account.bills
-        if call.word("type") in ("", bill.type)
+        if bill.ts >= oldest
+        and (not call.word("instType") or bill.inst_id)
+        and call.word("type") in ("", bill.type)
         and call.word("subType") in ("", bill.sub_type)
         and call.word("instId") in ("", bill.inst_id)
         and call.word("mgnMode") in ("", bill.mgn_mode)
@@ -81,6 +84,14 @@ def bills(call: Call) -> list[Any]:
         and within(call, bill.ts)
     ]
     return [bill_row(bill) for bill in page(call, chosen, lambda bill: int(bill.bill_id))]
+
+
+def bills(call: Call) -> list[Any]:
+    return _bills(call, 7 * DAY_MS)
+
+
+def bills_archive(call: Call) -> list[Any]:
+    return _bills(call, THREE_MONTHS_MS)
 
 
 def set_position_mode(call: Call) -> list[Any]:
@@ -95,60 +106,10 @@ def adjust_margin(call: Call) -> list[Any]:
     return [call.exchange.command(call.uid, "adjust_margin", call.params)]
 
 
-def leverage_info(call: Call) -> list[Any]:
-    mode = call.need("mgnMode")
-    if mode not in ("cross", "isolated"):
-        raise bad_parameter("mgnMode")
-    hedge = call.account.pos_mode == "long_short_mode"
-    sides = ("long", "short") if hedge else ("net",)
-    return [
-        {
-            "instId": call.exchange.engine.state.instrument(name).inst_id, "ccy": "", "mgnMode": mode,
-            "posSide": side, "lever": text(call.account.lever(name, mode, side)),
-        }
-        for name in call.need("instId").split(",")
-        for side in sides
-    ]  # fmt: skip
-
-
-def max_size(call: Call) -> list[Any]:
-    state, account = call.exchange.engine.state, call.account
-    mode = _mode(call)
-    found = []
-    for name in call.need("instId").split(","):
-        instrument = state.instrument(name)
-        quote = state.quotes[name]
-        available, lever = state.balance(account).available, account.lever(name, mode)
-        position = account.position(name, mode)
-        sizes = {}
-        for side, price in (("maxBuy", quote.ask), ("maxSell", quote.bid)):
-            px = number(call.params, "px") or price
-            cost = px * instrument.ct_val * (1 / lever + state.rules.taker)
-            size = (available / cost).quantize(instrument.lot, ROUND_DOWN)
-            against = position is not None and (position.contracts > 0) == (side == "maxSell")
-            sizes[side] = text(size + (position.size if against and position is not None else ZERO))
-        found.append({"instId": name, "ccy": "USDT", **sizes})
-    return found
-
-
-def _mode(call: Call) -> str:
-    mode = call.need("tdMode")
-    if mode not in ("cross", "isolated"):
-        raise bad_parameter("tdMode")
-    return mode
-
-
-def max_avail_size(call: Call) -> list[Any]:
-    _mode(call)
-    available = text(call.exchange.engine.state.balance(call.account).available)
-    names = call.need("instId").split(",")
-    for name in names:
-        call.exchange.engine.state.instrument(name)
-    return [{"instId": name, "availBuy": available, "availSell": available} for name in names]
-
-
 def trade_fee(call: Call) -> list[Any]:
     call.need("instType")
+    call.is_swap()
+    call.inst_ids()
     rules = call.exchange.engine.state.rules
     maker, taker = text(-rules.maker), text(-rules.taker)
     return [
@@ -178,8 +139,6 @@ def nothing(call: Call) -> list[Any]:
 
 
 def account_instruments(call: Call) -> list[Any]:
-    if not call.word("instType"):
-        raise OkxError("50014", "instType")
     return instruments(call)
 
 
@@ -190,13 +149,10 @@ ROUTES: dict[tuple[str, str], Route] = {
     ("GET", "/api/v5/account/positions-history"): Route(positions_history, True),
     ("GET", "/api/v5/account/account-position-risk"): Route(position_risk, True),
     ("GET", "/api/v5/account/bills"): Route(bills, True),
-    ("GET", "/api/v5/account/bills-archive"): Route(bills, True),
+    ("GET", "/api/v5/account/bills-archive"): Route(bills_archive, True),
     ("POST", "/api/v5/account/set-position-mode"): Route(set_position_mode, True, True),
     ("POST", "/api/v5/account/set-leverage"): Route(set_leverage, True, True),
     ("POST", "/api/v5/account/position/margin-balance"): Route(adjust_margin, True, True),
-    ("GET", "/api/v5/account/leverage-info"): Route(leverage_info, True),
-    ("GET", "/api/v5/account/max-size"): Route(max_size, True),
-    ("GET", "/api/v5/account/max-avail-size"): Route(max_avail_size, True),
     ("GET", "/api/v5/account/trade-fee"): Route(trade_fee, True),
     ("GET", "/api/v5/account/instruments"): Route(account_instruments, True),
     ("GET", "/api/v5/asset/currencies"): Route(nothing, True),

@@ -125,3 +125,12 @@ def within(call: Call, stamp: int) -> bool:
     """Whether a time lies between `begin` and `end`, both inclusive and optional."""
     begin, end = call.whole("begin"), call.whole("end")
     return (begin is None or stamp >= begin) and (end is None or stamp <= end)
+
+
+DAY_MS = 86_400_000
+THREE_MONTHS_MS = 92 * DAY_MS
+
+
+def since(call: Call, window_ms: int) -> int:
+    """How far back in market time a call may look."""
+    return call.exchange.now_ms() - window_ms

@@ -10,7 +10,7 @@ PUBLIC = {
 }  # fmt: skip
 PRIVATE = {
     "account": "", "positions": "instType", "balance_and_position": "", "orders": "instType",
-    "liquidation-warning": "instType",
+    "liquidation-warning": "instType", "fills": "",
 }  # fmt: skip
 BUSINESS_PRIVATE = {"orders-algo": "instType", "algo-advance": "instType"}
 CANDLES = ("candle", "mark-price-candle", "index-candle")

@@ -13,22 +13,31 @@ from typing import Any
 import structlog
 
 from paper.clock import wall_ms
-from paper.engine.events import AlgoEvent, BalanceEvent, Event, OrderEvent
 from paper.exchange import Exchange
 from paper.faults import Fault, FaultPlan, hits
 from paper.market.bars import MINUTE
-from paper.numbers import text
-from paper.server.channels import candle_bar, concerns
+from paper.server.channels import candle_bar, needs_login
 from paper.server.connection import CALM, Connection, Push
+from paper.server.instrument_rows import instrument_row
 from paper.server.market_rows import MarketRows
+from paper.server.private_channels import PrivateChannels
 from paper.server.ratelimit import RateLimiter
-from paper.server.rows import algo_push, balance_row, instrument_row, order_push, position_row
 
 logger = structlog.get_logger()
 Row = dict[str, Any]
 SLOW = {"funding-rate": MINUTE, "open-interest": MINUTE}
-PER_STEP = ("tickers", "trades", "books5", "bbo-tbt", "books", "mark-price", "index-tickers", "price-limit")
-BOOK_DEPTH = 50
+PER_STEP = (
+    "tickers",
+    "trades",
+    "trades-all",
+    "books5",
+    "bbo-tbt",
+    "books",
+    "mark-price",
+    "index-tickers",
+    "price-limit",
+)
+BOOK_DEPTH = 400
 FLUSH_S = 10.0
 
 
@@ -54,10 +63,12 @@ class Hub:
         # Counts order operations over WebSocket in REST's buckets; set by the server.
         self.limiter: RateLimiter | None = None
         self.rows = MarketRows(exchange)
+        self.private = PrivateChannels(exchange, self.connections)
+        self._lists_instruments = exchange.options.switch("instruments_greeting") == "list"
         self._books: dict[str, Row] = {}
         self._last_slow: dict[str, int] = {}
         exchange.on_step = self.on_step
-        exchange.on_events = self.on_events
+        exchange.on_events = self.private.on_events
 
     def _subscribed(self, channel: str) -> Iterable[tuple[Connection, Row]]:
         for connection in self.connections:
@@ -67,6 +78,7 @@ class Hub:
 
     async def flush(self) -> None:
         """Wait until everything pushed so far has been handed to the sockets; who does not read is dropped."""
+        self.private.release()
         for connection in list(self.connections):
             connection.write_out()
         until = monotonic() + FLUSH_S
@@ -83,6 +95,7 @@ class Hub:
 
     def on_step(self, decision: bool) -> None:
         """After each step: candles first, as decisions wait for their close."""
+        self.private.release()
         market = self.exchange.market
         lockstep = self.exchange.options.lockstep
         if lockstep and not market.closes_bar:
@@ -103,6 +116,7 @@ class Hub:
         for (channel, name), targets in wanted.items():
             if channel in PER_STEP or self._slow_due(channel, now):
                 self._push_public(channel, name, targets)
+        self.private.warn()
 
     def _slow_due(self, channel: str, now: int) -> bool:
         return channel in SLOW and now % SLOW[channel] == 0
@@ -128,7 +142,7 @@ class Hub:
             return []
         if kind == "candle":
             return self.rows.candles(inst_id, bar, 1, None, None)
-        return self.rows.mark_candles(inst_id, bar, 1, None, None)
+        return self.rows.derived_candles(kind.split("-")[0], inst_id, bar, 1, None, None)
 
     def inst_id_of(self, name: str) -> str | None:
         """The listed instrument behind an instId or an index id; None when there is none."""
@@ -195,96 +209,9 @@ class Hub:
             **changes, "ts": new["ts"], "checksum": checksum(new), "prevSeqId": old["seqId"], "seqId": new["seqId"],
         }  # fmt: skip
 
-    # --- private --------------------------------------------------------------------------------------------
-
-    def on_events(self, events: list[Event]) -> None:
-        """Push what commands and steps changed: orders, algos, then positions and balance once each."""
-        state = self.exchange.engine.state
-        touched: dict[str, list[BalanceEvent]] = {}
-        for event in events:
-            if isinstance(event, OrderEvent):
-                order = event.order
-                row = order_push(order, event.fill, state.instruments[order.inst_id], state.quotes[order.inst_id].last)
-                self._private(event.account_id, "orders", order.inst_id, row)
-            elif isinstance(event, AlgoEvent):
-                algo = event.algo
-                row = algo_push(algo, state.instruments[algo.inst_id], state.quotes[algo.inst_id].last)
-                self._private(event.account_id, "orders-algo", algo.inst_id, row)
-            else:
-                touched.setdefault(event.account_id, []).append(event)
-        for account_id, changes in touched.items():
-            keys = {(c.inst_id, c.mgn_mode, c.pos_side) for c in changes if c.inst_id}
-            self._push_positions(account_id, keys, "event_update")
-            self._push_account(account_id, "event_update")
-            self._push_balance_and_position(account_id, changes, keys)
-
-    def _targets(self, account_id: str, channel: str) -> Iterable[tuple[Connection, Row]]:
-        for connection, arg in self._subscribed(channel):
-            if connection.credentials is not None and connection.credentials.uid == account_id:
-                yield connection, {**arg, "uid": account_id}
-
-    def _private(self, account_id: str, channel: str, inst_id: str, row: Row) -> None:
-        for connection, arg in self._targets(account_id, channel):
-            if concerns(arg, inst_id):
-                connection.push(arg, [row])
-
-    def _push_positions(self, account_id: str, keys: set[tuple[str, str, str]] | None, kind: str) -> None:
-        for connection, arg in self._targets(account_id, "positions"):
-            data = self.position_rows(account_id, arg, keys)
-            if data or keys is None:
-                connection.push(arg, data, eventType=kind, curPage=1, lastPage=True)
-
-    def position_rows(self, account_id: str, arg: Row, keys: set[tuple[str, str, str]] | None) -> list[Row]:
-        """Rows of the positions channel: those in `keys`, or every open one."""
-        state, account = self.exchange.engine.state, self.exchange.engine.account(account_id)
-        stamp = str(self.exchange.now_ms())
-        return [
-            {**position_row(state, account, position), "pTime": stamp}
-            for key, position in account.positions.items()
-            if (key in keys if keys is not None else position.contracts != 0) and concerns(arg, position.inst_id)
-        ]
-
-    def account_rows(self, account_id: str) -> list[Row]:
-        account = self.exchange.engine.account(account_id)
-        return [balance_row(account, self.exchange.engine.state.balance(account))]
-
-    def _push_account(self, account_id: str, kind: str) -> None:
-        for connection, arg in self._targets(account_id, "account"):
-            connection.push(arg, self.account_rows(account_id), eventType=kind, curPage=1, lastPage=True)
-
-    def _push_balance_and_position(
-        self, account_id: str, changes: list[BalanceEvent], keys: set[tuple[str, str, str]]
-    ) -> None:
-        trades = [{"instId": c.inst_id, "tradeId": c.trade_id} for c in changes if c.trade_id]
-        row = self.balance_and_position(account_id, changes[-1].reason, keys, trades)
-        for connection, arg in self._targets(account_id, "balance_and_position"):
-            connection.push(arg, [row])
-
-    def balance_and_position(
-        self, account_id: str, kind: str, keys: set[tuple[str, str, str]] | None, trades: list[Row]
-    ) -> Row:
-        account = self.exchange.engine.account(account_id)
-        held = [
-            {
-                "posId": p.pos_id, "tradeId": p.trade_id, "instId": p.inst_id, "instType": "SWAP",
-                "mgnMode": p.mgn_mode, "avgPx": text(p.avg_px) if p.contracts else "", "ccy": "USDT",
-                "posSide": p.pos_side, "pos": text(p.contracts if p.pos_side == "net" else p.size), "baseBal": "",
-                "quoteBal": "", "posCcy": "", "nonSettleAvgPx": "", "settledPnl": "", "uTime": str(p.updated),
-            }
-            for key, p in account.positions.items()
-            if (key in keys if keys is not None else p.contracts != 0)
-        ]  # fmt: skip
-        return {
-            "pTime": str(self.exchange.now_ms()), "eventType": kind,
-            "balData": [{"ccy": "USDT", "cashBal": text(account.cash), "uTime": str(account.updated)}],
-            "posData": held, "trades": trades,
-        }  # fmt: skip
-
     def regular(self) -> None:
         """The private channels' regular pushes, every few seconds."""
-        for uid in {c.credentials.uid for c in self.connections if c.credentials is not None}:
-            self._push_positions(uid, None, "snapshot")
-            self._push_account(uid, "snapshot")
+        self.private.regular()
 
     # --- on subscribing -------------------------------------------------------------------------------------
 
@@ -300,18 +227,10 @@ class Hub:
             connection.push(arg, [self.book_snapshot(name)], action="snapshot")
         elif channel == "instruments":
             listed = self.exchange.engine.state.instruments.values()
-            if arg.get("instType") == "SWAP":
+            if arg.get("instType") == "SWAP" and self._lists_instruments:
                 connection.push(arg, [instrument_row(item) for item in listed])
-        elif connection.credentials is not None and channel in ("account", "positions", "balance_and_position"):
-            uid = connection.credentials.uid
-            shown = {**arg, "uid": uid}
-            if channel == "account":
-                connection.push(shown, self.account_rows(uid), eventType="snapshot", curPage=1, lastPage=True)
-            elif channel == "positions":
-                rows = self.position_rows(uid, arg, None)
-                connection.push(shown, rows, eventType="snapshot", curPage=1, lastPage=True)
-            else:
-                connection.push(shown, [self.balance_and_position(uid, "snapshot", None, [])])
+        elif needs_login(channel):
+            self.private.greet(connection, arg)
         else:
             data = self.public_rows(channel, name)
             if data:

@@ -3,6 +3,7 @@
 from decimal import Decimal
 from typing import Any
 
+from paper.engine.depth import depth
 from paper.exchange import Exchange
 from paper.market.bars import DAY, BarGrid, grid, names_from
 from paper.market.derived import FUNDING_CAP, INTEREST_RATE, SETTLEMENT_MS
@@ -36,12 +37,13 @@ class MarketRows:
         instrument = market.instruments[inst_id]
         opened, high, low, volume, _ = market.day_stats(inst_id)
         last = int(quote.last / instrument.tick)
-        book = exchange.engine.state.book(inst_id)
+        state = exchange.engine.state
+        ask, bid = depth(state, inst_id, "asks", 1)[0], depth(state, inst_id, "bids", 1)[0]
         now = quote.ts
         return {
             "instType": "SWAP", "instId": inst_id, "last": text(quote.last), "lastSz": self._last_size(inst_id),
-            "askPx": text(quote.ask), "askSz": text(book.level("asks", 0)[1]), "bidPx": text(quote.bid),
-            "bidSz": text(book.level("bids", 0)[1]), "open24h": self._tick(inst_id, opened),
+            "askPx": text(ask[0]), "askSz": text(ask[1]), "bidPx": text(bid[0]), "bidSz": text(bid[1]),
+            "open24h": self._tick(inst_id, opened),
             "high24h": self._tick(inst_id, max(high, last)), "low24h": self._tick(inst_id, min(low, last)),
             "volCcy24h": f"{volume:.4f}", "vol24h": f"{volume / float(instrument.ct_val):.2f}",
             "sodUtc0": self._tick(inst_id, market.open_ticks_at(inst_id, now // DAY * DAY)),
@@ -55,13 +57,14 @@ class MarketRows:
         family = self._exchange.market.instruments[inst_id].family
         return {"instId": family, "idxPx": text(quote.index), **{name: row[name] for name in keep}}
 
-    def book(self, inst_id: str, depth: int) -> Row:
-        book = self._exchange.engine.state.book(inst_id)
+    def book(self, inst_id: str, count: int) -> Row:
+        state = self._exchange.engine.state
         sides = {
-            side: [[text(px), text(sz), "0", str(1 + int(sz) % 9)] for px, sz in book.levels(side, depth)]
+            side: [[text(px), text(sz), "0", str(orders)] for px, sz, orders in depth(state, inst_id, side, count)]
             for side in ("asks", "bids")
         }
-        return {**sides, "ts": str(book.quote.ts), "seqId": book.quote.step}
+        quote = state.quotes[inst_id]
+        return {**sides, "ts": str(quote.ts), "seqId": quote.step}
 
     def candle(self, inst_id: str, candle: Candle) -> list[str]:
         tick, ct_val = (
@@ -79,33 +82,36 @@ class MarketRows:
         found = self._exchange.market.candles(inst_id, bar, limit, after, before)
         return [self.candle(inst_id, candle) for candle in found]
 
-    def mark_candles(
-        self, inst_id: str, bar: BarGrid, limit: int, after: int | None, before: int | None
+    def derived_candles(
+        self, kind: str, inst_id: str, bar: BarGrid, limit: int, after: int | None, before: int | None
     ) -> list[list[str]]:
+        """Six-field candles of the `mark` or `index` price."""
         market = self._exchange.market
         found = market.candles(inst_id, bar, limit, after, before)
-        rows = [self.candle(inst_id, market.mark_candle(inst_id, candle)) for candle in found]
+        rows = [self.candle(inst_id, market.derived_candle(kind, inst_id, candle)) for candle in found]
         return [[*row[:5], row[8]] for row in rows]
 
     def _last_size(self, inst_id: str) -> str:
         quote = self._exchange.engine.state.quotes[inst_id]
         return text(Decimal(1 + (quote.step * 37 + int(quote.last)) % 400) / 100)
 
-    def trades(self, inst_id: str, limit: int) -> list[Row]:
-        """One public trade per step, newest first."""
+    def trades(self, inst_id: str, limit: int, after: int | None = None, before: int | None = None) -> list[Row]:
+        """One public trade per step, newest first, with a trade id below `after` and above `before`."""
+        newest = self._exchange.market.played - 1
+        first = newest if after is None else min(newest, after - 1)
+        last = 0 if before is None else max(0, before)
+        return [self.trade(inst_id, step) for step in range(first, max(last, first - limit), -1)]
+
+    def trade(self, inst_id: str, step: int) -> Row:
+        """The public trade of a step; its id is the step's number."""
         market = self._exchange.market
-        instrument, newest = market.instruments[inst_id], market.played - 1
-        rows = []
-        for step in range(newest, max(0, newest - limit), -1):
-            last, before = market.last_ticks(inst_id, step), market.last_ticks(inst_id, max(0, step - 1))
-            size = text(Decimal(1 + (step * 37 + int(last * instrument.tick)) % 400) / 100)
-            rows.append(
-                {
-                    "instId": inst_id, "tradeId": str(step), "px": self._tick(inst_id, last), "sz": size,
-                    "side": "buy" if last >= before else "sell", "source": "0", "ts": str(market.step_end_ms(step)),
-                }
-            )  # fmt: skip
-        return rows
+        instrument = market.instruments[inst_id]
+        last, before = market.last_ticks(inst_id, step), market.last_ticks(inst_id, max(0, step - 1))
+        size = text(Decimal(1 + (step * 37 + int(last * instrument.tick)) % 400) / 100)
+        return {
+            "instId": inst_id, "tradeId": str(step), "px": self._tick(inst_id, last), "sz": size,
+            "side": "buy" if last >= before else "sell", "source": "0", "ts": str(market.step_end_ms(step)),
+        }  # fmt: skip
 
     def mark_price(self, inst_id: str) -> Row:
         quote = self._exchange.engine.state.quotes[inst_id]

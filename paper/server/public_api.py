@@ -1,12 +1,15 @@
 """REST: public and market data."""
 
+from collections.abc import Callable
 from typing import Any
 
 from paper.errors import OkxError, bad_parameter
 from paper.market.bars import BarGrid
 from paper.server.call import Call, Route
+from paper.server.instrument_rows import instrument_row, tier_row
 from paper.server.market_rows import MarketRows
-from paper.server.rows import instrument_row, tier_row
+
+RECENT_BARS = 1440
 
 
 def _market(call: Call) -> MarketRows:
@@ -52,49 +55,77 @@ def index_tickers(call: Call) -> list[Any]:
     return [_market(call).index_ticker(inst_id) for inst_id in found]
 
 
-def books(call: Call) -> list[Any]:
+def _book(call: Call, most: int) -> list[Any]:
     inst_id, depth = call.inst_id(), call.whole("sz") or 1
-    if not 1 <= depth <= 400:
+    if not 1 <= depth <= most:
         raise bad_parameter("sz")
     row = _market(call).book(inst_id, depth)
     row.pop("seqId")
     return [row]
 
 
+def books(call: Call) -> list[Any]:
+    return _book(call, 400)
+
+
 def books_full(call: Call) -> list[Any]:
-    rows = books(call)
+    """Levels of three: price, contracts, orders."""
+    rows = _book(call, 5000)
     for side in ("asks", "bids"):
         rows[0][side] = [[px, sz, count] for px, sz, _, count in rows[0][side]]
     return rows
 
 
 def candles(call: Call) -> list[Any]:
-    return _market(call).candles(
-        call.inst_id(), _bar(call), call.limit(100, 300), call.whole("after"), call.whole("before")
-    )
+    """Only the latest 1440 bars; older ones are history."""
+    inst_id, bar, rows = call.inst_id(), _bar(call), _market(call)
+    oldest = bar.open_of(call.exchange.market.now_ms - 1) - RECENT_BARS * bar.length_ms
+    before = call.whole("before")
+    before = oldest if before is None else max(before, oldest)
+    return rows.candles(inst_id, bar, call.limit(100, 300), call.whole("after"), before)
 
 
 def history_candles(call: Call) -> list[Any]:
-    return [row for row in candles(call) if row[8] == "1"]
-
-
-def mark_candles(call: Call) -> list[Any]:
-    return _market(call).mark_candles(
-        call.inst_id(), _bar(call), call.limit(100, 100), call.whole("after"), call.whole("before")
+    found = _market(call).candles(
+        call.inst_id(), _bar(call), call.limit(100, 300), call.whole("after"), call.whole("before")
     )
+    return [row for row in found if row[8] == "1"]
 
 
-def index_candles(call: Call) -> list[Any]:
-    family = call.need("instId")
+def _derived(kind: str, history: bool) -> Callable[[Call], list[Any]]:
+    def handler(call: Call) -> list[Any]:
+        """Candles of the mark price by instrument, of the index by its name."""
+        inst_id = call.inst_id() if kind == "mark" else _instrument_of_index(call)
+        found = _market(call).derived_candles(
+            kind, inst_id, _bar(call), call.limit(100, 100), call.whole("after"), call.whole("before")
+        )
+        return [row for row in found if row[5] == "1"] if history else found
+
+    return handler
+
+
+def _instrument_of_index(call: Call) -> str:
+    index = call.need("instId")
     for instrument in call.exchange.engine.state.instruments.values():
-        if instrument.family == family:
-            call.params["instId"] = instrument.inst_id
-            return mark_candles(call)
+        if instrument.family == index:
+            return instrument.inst_id
     raise OkxError("51001")
 
 
 def trades(call: Call) -> list[Any]:
     return _market(call).trades(call.inst_id(), call.limit(100, 500))
+
+
+def history_trades(call: Call) -> list[Any]:
+    """Paged by trade id, or with type 2 by time."""
+    kind, after, before = call.word("type") or "1", call.whole("after"), call.whole("before")
+    if kind not in ("1", "2"):
+        raise bad_parameter("type")
+    if kind == "2":
+        market = call.exchange.market
+        after = None if after is None else market.step_at(after)
+        before = None if before is None else market.step_at(before + 1) - 1
+    return _market(call).trades(call.inst_id(), call.limit(100, 100), after, before)
 
 
 def mark_price(call: Call) -> list[Any]:
@@ -142,6 +173,9 @@ def position_tiers(call: Call) -> list[Any]:
 
 
 def status(call: Call) -> list[Any]:
+    """No maintenance is ever planned here."""
+    if call.word("state") not in ("", "scheduled", "ongoing", "pre_open", "completed", "canceled"):
+        raise bad_parameter("state")
     return []
 
 
@@ -161,11 +195,11 @@ ROUTES: dict[tuple[str, str], Route] = {
     ("GET", "/api/v5/market/books-full"): Route(books_full),
     ("GET", "/api/v5/market/candles"): Route(candles),
     ("GET", "/api/v5/market/history-candles"): Route(history_candles),
-    ("GET", "/api/v5/market/mark-price-candles"): Route(mark_candles),
-    ("GET", "/api/v5/market/history-mark-price-candles"): Route(mark_candles),
-    ("GET", "/api/v5/market/index-candles"): Route(index_candles),
-    ("GET", "/api/v5/market/history-index-candles"): Route(index_candles),
+    ("GET", "/api/v5/market/mark-price-candles"): Route(_derived("mark", False)),
+    ("GET", "/api/v5/market/history-mark-price-candles"): Route(_derived("mark", True)),
+    ("GET", "/api/v5/market/index-candles"): Route(_derived("index", False)),
+    ("GET", "/api/v5/market/history-index-candles"): Route(_derived("index", True)),
     ("GET", "/api/v5/market/trades"): Route(trades),
-    ("GET", "/api/v5/market/history-trades"): Route(trades),
+    ("GET", "/api/v5/market/history-trades"): Route(history_trades),
     ("GET", "/api/v5/system/status"): Route(status),
 }

@@ -15,16 +15,20 @@ import structlog
 from paper.clock import wall_us
 from paper.errors import OkxError
 from paper.exchange import Exchange
-from paper.server import account_api, public_api, trade_api
+from paper.server import account_api, algo_api, public_api, sizing_api, trade_api
 from paper.server.auth import verify
 from paper.server.call import Call, Route
-from paper.server.ratelimit import RateLimiter
+from paper.server.ratelimit import PLACING, RateLimiter
 from paper.server.trade_api import client_ids
 
 logger = structlog.get_logger()
-ROUTES: dict[tuple[str, str], Route] = {**public_api.ROUTES, **account_api.ROUTES, **trade_api.ROUTES}
+ROUTES: dict[tuple[str, str], Route] = {
+    **public_api.ROUTES, **account_api.ROUTES, **sizing_api.ROUTES, **trade_api.ROUTES, **algo_api.ROUTES,
+}  # fmt: skip
 PATHS = {path for _, path in ROUTES}
 MAX_BODY = 1_000_000
+# The calls that know the expTime header.
+EXPIRING = {f"/api/v5/{path}" for path in PLACING}
 
 
 @dataclass
@@ -84,7 +88,8 @@ class Rest:
             if self.limiter is not None:
                 self.limiter.count(call)
             if route.mutates:
-                _check_expiry(headers, call.wall_ms)
+                if path in EXPIRING:
+                    _check_expiry(headers, call.wall_ms)
                 return self._mutate(route, call, body, arrival)
             reply = _answer(route.handler(call))
             self._note("read", call, query, arrival, reply.status, "0")

@@ -6,14 +6,13 @@ Order operations answer per order: a refusal becomes that order's `sCode`, never
 from collections.abc import Callable
 from typing import Any
 
-from paper.engine.algos import find_algo
 from paper.engine.order import Order
 from paper.engine.orders import find
-from paper.engine.params import word
+from paper.engine.params import tag_of, word
 from paper.errors import OkxError, bad_parameter
 from paper.exchange import Exchange
-from paper.server.call import Call, Route, page, within
-from paper.server.rows import algo_row, fill_row, order_row
+from paper.server.call import DAY_MS, THREE_MONTHS_MS, Call, Route, page, since, within
+from paper.server.order_rows import fill_row, order_row
 
 Row = dict[str, Any]
 BLANKS: dict[str, tuple[str, ...]] = {
@@ -25,6 +24,7 @@ BLANKS: dict[str, tuple[str, ...]] = {
     "amend_algo": ("algoClOrdId", "algoId", "reqId"),
 }
 TWO_HOURS_MS = 7_200_000
+MAX_TIMED_TAGS = 20
 
 
 def operate(exchange: Exchange, uid: str, name: str, params: dict[str, object]) -> Row:
@@ -45,7 +45,7 @@ def operate(exchange: Exchange, uid: str, name: str, params: dict[str, object]) 
     return {**row, "sCode": "0", "sMsg": "Order placed" if name == "place" else ""}
 
 
-def _single(name: str) -> Callable[[Call], list[Any]]:
+def single(name: str) -> Callable[[Call], list[Any]]:
     def handler(call: Call) -> list[Any]:
         if call.items:
             raise bad_parameter("body")
@@ -54,7 +54,7 @@ def _single(name: str) -> Callable[[Call], list[Any]]:
     return handler
 
 
-def _batch(name: str, most: int, code: str) -> Callable[[Call], list[Any]]:
+def batch(name: str, most: int, code: str) -> Callable[[Call], list[Any]]:
     def handler(call: Call) -> list[Any]:
         items = call.items or ([call.params] if call.params else [])
         if not items:
@@ -108,25 +108,37 @@ def orders_pending(call: Call) -> list[Any]:
     return [order_row(order) for order in page(call, chosen, lambda order: int(order.ord_id))]
 
 
-def orders_history(call: Call) -> list[Any]:
-    call.need("instType")
-    if not call.is_swap():
-        return []
-    chosen = [
-        order
-        for order in call.account.orders.values()
-        if not order.is_open and _chosen(call, order) and within(call, order.created) and not _forgotten(call, order)
-    ]
-    return [order_row(order) for order in page(call, chosen, lambda order: int(order.ord_id))]
+def _history(window_ms: int) -> Callable[[Call], list[Any]]:
+    def handler(call: Call) -> list[Any]:
+        """Finished orders by creation time; `begin` and `end` cut it, ordId pages through it."""
+        call.need("instType")
+        if not call.is_swap():
+            return []
+        oldest = since(call, window_ms)
+        chosen = [
+            order
+            for order in call.account.orders.values()
+            if not order.is_open
+            and order.updated >= oldest
+            and _chosen(call, order)
+            and within(call, order.created)
+            and not _forgotten(call, order)
+        ]
+        return [order_row(order) for order in page(call, chosen, lambda order: int(order.ord_id))]
+
+    return handler
 
 
-def fills(call: Call) -> list[Any]:
+def _fills(call: Call, window_ms: int) -> list[Any]:
     if not call.is_swap():
         return []
+    oldest = since(call, window_ms)
     chosen = [
         fill
         for fill in call.account.fills
-        if call.word("instId") in ("", fill.inst_id)
+        if fill.ts >= oldest
+        and call.word("instId") in ("", fill.inst_id)
+        and call.word("instFamily") in ("", fill.inst_id.removesuffix("-SWAP"))
         and call.word("ordId") in ("", fill.ord_id)
         and call.word("subType") in ("", fill.sub_type)
         and within(call, fill.ts)
@@ -134,51 +146,24 @@ def fills(call: Call) -> list[Any]:
     return [fill_row(fill) for fill in page(call, chosen, lambda fill: int(fill.bill_id))]
 
 
+def fills(call: Call) -> list[Any]:
+    return _fills(call, 3 * DAY_MS)
+
+
 def fills_history(call: Call) -> list[Any]:
     call.need("instType")
-    return fills(call)
-
-
-def get_algo(call: Call) -> list[Any]:
-    algo = find_algo(call.account, call.params)
-    if algo is None:
-        raise OkxError("51603")
-    return [algo_row(algo, call.exchange.engine.state.quotes[algo.inst_id].last)]
-
-
-def _algos(call: Call, live: bool) -> list[Any]:
-    kinds = call.need("ordType").split(",")
-    account, quotes = call.account, call.exchange.engine.state.quotes
-    source = account.open_algos if live else account.algos
-    chosen = [
-        algo
-        for algo in source.values()
-        if algo.ord_type in kinds
-        and (live or algo.algo_id not in account.open_algos)
-        and call.word("instId") in ("", algo.inst_id)
-        and call.word("algoId") in ("", algo.algo_id)
-        and call.word("state") in ("", algo.state)
-    ]
-    chosen.sort(key=lambda algo: int(algo.algo_id))
-    return [algo_row(algo, quotes[algo.inst_id].last) for algo in page(call, chosen, lambda algo: int(algo.algo_id))]
-
-
-def algos_pending(call: Call) -> list[Any]:
-    return _algos(call, True)
-
-
-def algos_history(call: Call) -> list[Any]:
-    if not call.word("state") and not call.word("algoId"):
-        raise OkxError("50015", "state", "algoId")
-    return _algos(call, False)
+    return _fills(call, THREE_MONTHS_MS)
 
 
 def cancel_all_after(call: Call) -> list[Any]:
+    """Arm, re-arm or (0) disarm the timer of a tag, or without one of the whole account. Wall time."""
     seconds = call.whole("timeOut")
-    tag = call.word("tag")
+    tag = tag_of(call.params)
     if seconds is None or (seconds != 0 and not 10 <= seconds <= 120):
         raise bad_parameter("timeOut")
     due = call.wall_ms + seconds * 1000 if seconds else 0
+    if due and tag and call.exchange.tags_timed(call.uid, tag) >= MAX_TIMED_TAGS:
+        raise OkxError("51071")
     call.exchange.set_timer(call.uid, tag, due)
     return [{"triggerTime": str(due), "tag": tag, "ts": str(call.wall_ms)}]
 
@@ -201,25 +186,19 @@ def client_ids(call: Call) -> list[str]:
 
 
 ROUTES: dict[tuple[str, str], Route] = {
-    ("POST", "/api/v5/trade/order"): Route(_single("place"), True, True),
+    ("POST", "/api/v5/trade/order"): Route(single("place"), True, True),
     ("GET", "/api/v5/trade/order"): Route(get_order, True),
-    ("POST", "/api/v5/trade/batch-orders"): Route(_batch("place", 20, "51111"), True, True),
-    ("POST", "/api/v5/trade/cancel-order"): Route(_single("cancel"), True, True),
-    ("POST", "/api/v5/trade/cancel-batch-orders"): Route(_batch("cancel", 20, "51406"), True, True),
-    ("POST", "/api/v5/trade/amend-order"): Route(_single("amend"), True, True),
-    ("POST", "/api/v5/trade/amend-batch-orders"): Route(_batch("amend", 20, "51501"), True, True),
+    ("POST", "/api/v5/trade/batch-orders"): Route(batch("place", 20, "51111"), True, True),
+    ("POST", "/api/v5/trade/cancel-order"): Route(single("cancel"), True, True),
+    ("POST", "/api/v5/trade/cancel-batch-orders"): Route(batch("cancel", 20, "51406"), True, True),
+    ("POST", "/api/v5/trade/amend-order"): Route(single("amend"), True, True),
+    ("POST", "/api/v5/trade/amend-batch-orders"): Route(batch("amend", 20, "51501"), True, True),
     ("POST", "/api/v5/trade/close-position"): Route(close_position, True, True),
     ("GET", "/api/v5/trade/orders-pending"): Route(orders_pending, True),
-    ("GET", "/api/v5/trade/orders-history"): Route(orders_history, True),
-    ("GET", "/api/v5/trade/orders-history-archive"): Route(orders_history, True),
+    ("GET", "/api/v5/trade/orders-history"): Route(_history(7 * DAY_MS), True),
+    ("GET", "/api/v5/trade/orders-history-archive"): Route(_history(THREE_MONTHS_MS), True),
     ("GET", "/api/v5/trade/fills"): Route(fills, True),
     ("GET", "/api/v5/trade/fills-history"): Route(fills_history, True),
-    ("POST", "/api/v5/trade/order-algo"): Route(_single("place_algo"), True, True),
-    ("GET", "/api/v5/trade/order-algo"): Route(get_algo, True),
-    ("POST", "/api/v5/trade/cancel-algos"): Route(_batch("cancel_algo", 10, "51406"), True, True),
-    ("POST", "/api/v5/trade/amend-algos"): Route(_single("amend_algo"), True, True),
-    ("GET", "/api/v5/trade/orders-algo-pending"): Route(algos_pending, True),
-    ("GET", "/api/v5/trade/orders-algo-history"): Route(algos_history, True),
     ("POST", "/api/v5/trade/cancel-all-after"): Route(cancel_all_after, True, True),
     ("GET", "/api/v5/trade/account-rate-limit"): Route(account_rate_limit, True),
 }

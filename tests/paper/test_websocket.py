@@ -140,7 +140,7 @@ def test_book_updates_keep_the_snapshot_right(exchange_server: ExchangeProcess, 
         for side in ("asks", "bids"):
             for px, sz, *_ in update["data"][0][side]:
                 book[side].pop(px, None) if sz == "0" else book[side].update({px: sz})
-        fresh = clients["market"].get_orderbook(BTC, "50")["data"][0]
+        fresh = clients["market"].get_orderbook(BTC, "400")["data"][0]
         for side in ("asks", "bids"):
             assert book[side] == {row[0]: row[1] for row in fresh[side]}
 
