@@ -23,7 +23,7 @@ LONG, SHORT, ADD = Action.OPEN_LONG, Action.OPEN_SHORT, Action.ADD
 def pos(inst_id: str = ETH, contracts: str = "1", margin: str = "300") -> PositionView:
     return PositionView(
         inst_id=inst_id, contracts=D(contracts), avg_px=D(50000), mark_px=D(50000), upl=D(0),
-        margin=D(margin), leverage=D(3),
+        margin=D(margin), leverage=D(3), stop_px=D(49500), target_px=D(51500),
     )  # fmt: skip
 
 
@@ -249,6 +249,12 @@ TABLE: list[tuple[str, Refusal, Effect, dict[str, Any]]] = [
         CUT,
         {"account.open_intents": (coming(SOL),), "market.correlations": {SOL: 0.9}},
     ),
+    (
+        "correlation is no number",
+        R.CORRELATION,
+        REJECT,
+        {"account.positions": (pos(ETH),), "market.correlations": {ETH: float("nan")}},
+    ),
     ("correlation not known", R.CORRELATION, REJECT, {"account.positions": (pos(ETH),), "market.correlations": {}}),
     ("little correlation", R.CORRELATION, PASS, {"account.positions": (pos(ETH),), "market.correlations": {ETH: 0.8}}),
     ("15 % in all", R.TOTAL_MARGIN, PASS, {"account.positions": (pos(ETH, "1", "1100"),)}),
@@ -330,10 +336,26 @@ def test_a_suspended_instrument_is_refused(given_entry: Given) -> None:
 
 
 def test_an_add_takes_the_direction_of_its_position(given_entry: Given) -> None:
-    short = (pos(BTC, "-0.5", "100"),)
-    stop_of_a_short = {"decision.stop_loss": D(50500), "decision.take_profit": D(48500)}
-    assert judge(given_entry(ADD_ENTRY | {"account.positions": short} | stop_of_a_short)).approved
-    assert R.STOP_LOSS in judge(given_entry(ADD_ENTRY | {"account.positions": short})).refused_by
+    short = pos(BTC, "-0.5", "100")
+    covered = short.model_copy(update={"stop_px": D(50500), "target_px": D(48500)})
+    verdict = judge(given_entry(ADD_ENTRY | {"account.positions": (covered,)}))
+    assert verdict.approved
+    assert verdict.side == "sell"
+    assert R.STOP_LOSS in judge(given_entry(ADD_ENTRY | {"account.positions": (short,)})).refused_by
+
+
+def test_an_add_is_judged_by_the_stop_and_target_of_its_position(given_entry: Given) -> None:
+    """They stay in force for the whole of it: what the decision names would never be on the exchange."""
+    far = pos(BTC, "0.5", "100").model_copy(update={"stop_px": D(48000)})
+    assert set(judge(given_entry(ADD_ENTRY | {"account.positions": (far,)})).refused_by) == {
+        R.STOP_DISTANCE,
+        R.REWARD_RISK,
+    }
+    uncovered = far.model_copy(update={"stop_px": None})
+    assert R.STOP_LOSS in judge(given_entry(ADD_ENTRY | {"account.positions": (uncovered,)})).refused_by
+    named = ADD_ENTRY | {"decision.stop_loss": D(49900), "decision.take_profit": D(60000)}
+    verdict = judge(given_entry(named))
+    assert (verdict.approved, verdict.stop_loss, verdict.take_profit) == (True, 49500, 51500)
 
 
 def test_a_limit_entry_is_judged_at_its_limit(given_entry: Given) -> None:
@@ -403,6 +425,17 @@ class TestLeaving:
     def test_reduce_of_an_unknown_position_has_no_size(self, given_entry: Given) -> None:
         changes = {"decision.action": Action.REDUCE, "account.positions": None}
         assert judge(given_entry(changes)).refused_by == (R.SIZE,)
+
+    def test_reduce_is_at_most_one_order(self, given_entry: Given) -> None:
+        small = replace(given_entry().instrument, max_mkt_sz=D(2))
+        changes = {"decision.action": Action.REDUCE, "decision.size_pct": D(50), "instrument": small}
+        assert judge(given_entry(changes | {"account.positions": (pos(BTC, "-10"),)})).contracts == 2
+
+    @pytest.mark.parametrize("action", [Action.CLOSE, Action.REDUCE])
+    def test_an_exit_from_another_instrument_is_refused(self, given_entry: Given, action: Action) -> None:
+        changes = {"decision.action": action, "decision.inst_id": ETH, "decision.size_pct": D(50)}
+        verdict = judge(given_entry(changes | {"account.positions": (pos(BTC), pos(ETH))}))
+        assert (verdict.approved, verdict.contracts, verdict.refused_by) == (False, 0, (R.SIZE,))
 
     def test_hold_is_approved_with_nothing_to_do(self, given_entry: Given) -> None:
         verdict = judge(given_entry({"decision.action": Action.HOLD, "entries_allowed": None}))

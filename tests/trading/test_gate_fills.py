@@ -25,10 +25,11 @@ def decimals(low: str, high: str, places: int = 2) -> st.SearchStrategy[Decimal]
     return st.decimals(D(low), D(high), places=places, allow_nan=False, allow_infinity=False)
 
 
-def held(inst_id: str, contracts: str, margin: Decimal) -> PositionView:
+def held(inst_id: str, contracts: str, margin: Decimal, **levels: Decimal) -> PositionView:
     return PositionView(
-        inst_id=inst_id, contracts=D(contracts), avg_px=SEEN, mark_px=SEEN, upl=D(0), margin=margin, leverage=D(3)
-    )
+        inst_id=inst_id, contracts=D(contracts), avg_px=SEEN, mark_px=SEEN, upl=D(0), margin=margin, leverage=D(3),
+        **levels,
+    )  # fmt: skip
 
 
 @st.composite
@@ -39,13 +40,17 @@ def entries(draw: st.DrawFn) -> dict[str, Any]:
     sign = -1 if action is Action.OPEN_SHORT or adding_short else 1
     last = SEEN * (1 + draw(decimals("-0.0032", "0.0032", 4)))
     stop_pct, ratio = draw(decimals("0.2", "3.2")), draw(decimals("1.2", "4"))
-    own = (held(BTC, "-0.3" if adding_short else "0.3", draw(decimals("10", "480"))),) if action is Action.ADD else ()
+    stop, target = last * (1 - sign * stop_pct / 100), last * (1 + sign * stop_pct * ratio / 100)
+    own: tuple[PositionView, ...] = ()
+    if action is Action.ADD:
+        size, margin = "-0.3" if adding_short else "0.3", draw(decimals("10", "480"))
+        own = (held(BTC, size, margin, stop_px=stop, target_px=target),)
     other = draw(st.sampled_from([(), (held(ETH, "1", D(600)),), (held(ETH, "1", D(1100)),)]))
     changes: dict[str, Any] = {
         "decision.action": action,
         "decision.size_pct": draw(decimals("0.5", "12")),
-        "decision.stop_loss": last * (1 - sign * stop_pct / 100),
-        "decision.take_profit": last * (1 + sign * stop_pct * ratio / 100),
+        "decision.stop_loss": stop,
+        "decision.take_profit": target,
         "live.last": last,
         "live.bid": last - draw(decimals("0.1", "30", 1)),
         "live.ask": last + draw(decimals("0.1", "30", 1)),

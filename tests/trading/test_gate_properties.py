@@ -37,6 +37,8 @@ def views(inst_id: str) -> st.SearchStrategy[PositionView]:
         upl=st.just(D(0)),
         margin=decimals("1", "600"),
         leverage=st.just(D(3)),
+        stop_px=st.one_of(st.none(), decimals("47000", "53000")),
+        target_px=st.one_of(st.none(), decimals("45000", "55000")),
     )
 
 

@@ -4,6 +4,7 @@ Repeats: same direction and correlation of returns above the limit, or opposite 
 An entry that may still take effect counts like a position. The correlations are the decision's own snapshot's.
 """
 
+import math
 from decimal import Decimal
 
 from trading.gate.answers import cut, missing, number, passed
@@ -23,7 +24,7 @@ def check(given: GateInput, entry: Entry) -> CheckResult:
     strongest, repeated = Decimal(-1), []
     for inst_id, sign in others:
         value = given.market.correlations.get(inst_id)
-        if value is None:
+        if value is None or not math.isfinite(value):
             return missing(NAME, limit, f"the correlation with {inst_id}")
         alike = Decimal(repr(float(value))) * sign * entry.sign
         strongest = max(strongest, alike)

@@ -8,6 +8,7 @@ from trading.entry_price import Direction, costliest_price, sign_of, worst_price
 from trading.gate.verdict import GateInput
 from trading.instrument import Instrument
 from trading.sizing import requested_contracts
+from trading.snapshot import PositionView
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,7 +16,8 @@ class Entry:
     """What is about to be entered. A field is None where its input is missing; nothing stands in for it.
 
     `price` is the worst price in USDT the order accepts, `costliest` the fill that binds most margin. Stop and target
-    are on the tick, as they would be sent. `leverage` is what the exchange has for this instrument. `contracts` is the
+    are on the tick, as they would be sent; of an ADD they are those of its position, which stay in force for the whole
+    of it whatever the decision names. `leverage` is what the exchange has for this instrument. `contracts` is the
     size so far, cut by the checks before.
     """
 
@@ -37,7 +39,8 @@ class Entry:
 
 def entry_of(given: GateInput) -> Entry:
     """The entry as asked for, before any check."""
-    direction = _direction(given)
+    position = _position_added_to(given)
+    direction = _direction(given, position)
     price, costliest = _prices(given, direction)
     leverage = given.account.leverage.get(given.instrument.inst_id)
     if leverage is not None and leverage <= 0:
@@ -52,20 +55,25 @@ def entry_of(given: GateInput) -> Entry:
             leverage=leverage,
             price=costliest,
         )
-    stop = _on_tick(given.instrument, given.decision.stop_loss)
-    target = _on_tick(given.instrument, given.decision.take_profit)
+    stop, target = given.decision.stop_loss, given.decision.take_profit
+    if given.decision.action is Action.ADD:
+        stop, target = (position.stop_px, position.target_px) if position is not None else (None, None)
+    stop, target = _on_tick(given.instrument, stop), _on_tick(given.instrument, target)
     return Entry(direction, price, costliest, stop, target, leverage, contracts)
 
 
-def _direction(given: GateInput) -> Direction | None:
+def _position_added_to(given: GateInput) -> PositionView | None:
+    if given.decision.action is not Action.ADD or given.account.positions is None:
+        return None
+    return given.account.position(given.instrument.inst_id)
+
+
+def _direction(given: GateInput, position: PositionView | None) -> Direction | None:
     """OPEN says it; ADD takes the direction of the position it adds to."""
     if given.decision.action is Action.OPEN_LONG:
         return "long"
     if given.decision.action is Action.OPEN_SHORT:
         return "short"
-    if given.account.positions is None:
-        return None
-    position = given.account.position(given.instrument.inst_id)
     if position is None:
         return None
     return "long" if position.contracts > 0 else "short"

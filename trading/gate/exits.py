@@ -1,15 +1,16 @@
 """Leaving and waiting always pass: they depend on no limit, no market data and no account figure but the position.
 
-CLOSE is the whole position. Where positions are not known it still passes, with zero contracts: whoever executes it
-closes what the exchange shows. REDUCE reads `size_pct` as the share of the position in per cent, rounded down to
-the lot but at least one minimum order; the whole position goes when less than the minimum would remain. A REDUCE
-of an unknown position has no size and is refused; a CLOSE or REDUCE of no position, or of 0 %, ends as HOLD.
+CLOSE is the whole position, whatever its size. Where positions are not known it still passes, with zero contracts:
+whoever executes it closes what the exchange shows. REDUCE reads `size_pct` as the share of the position in per cent,
+rounded down to the lot but at least one minimum order and at most one largest; the whole position goes when less than
+the minimum would remain. A REDUCE of an unknown position has no size and is refused, as is an exit from another
+instrument than the cycle's. A CLOSE or REDUCE of no position, or of 0 %, ends as HOLD.
 """
 
 from decimal import Decimal
 
 from trading.decision import Action
-from trading.gate.answers import exact, missing
+from trading.gate.answers import exact, missing, rejected
 from trading.gate.verdict import CheckResult, Effect, GateInput, Refusal
 
 NAME = Refusal.SIZE
@@ -18,7 +19,9 @@ LIMIT = "the open position"
 
 def check_exit(given: GateInput) -> CheckResult:
     """What a CLOSE or REDUCE comes to; `size_contracts` is what to close, positive."""
-    decision = given.decision
+    decision, inst_id = given.decision, given.instrument.inst_id
+    if decision.inst_id != inst_id:
+        return rejected(NAME, decision.inst_id, inst_id, f"the decision is not about {inst_id}")
     if given.account.positions is None:
         if decision.action is Action.CLOSE:
             return _leave(Decimal(0), "whole position, size not known")
@@ -38,7 +41,9 @@ def check_exit(given: GateInput) -> CheckResult:
 def _part(given: GateInput, whole: Decimal) -> Decimal:
     least = given.instrument.min_sz
     part = max(given.instrument.round_down(whole * given.decision.size_pct / 100), least)
-    return whole if whole - part < least else part
+    if whole - part < least:
+        return whole
+    return min(part, given.instrument.round_down(given.instrument.max_mkt_sz))
 
 
 def _leave(contracts: Decimal, value: str) -> CheckResult:
