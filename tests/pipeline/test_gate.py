@@ -116,3 +116,15 @@ def test_an_entry_that_was_filled_in_part_and_canceled_counts_against_the_hour(d
 
     assert entries(Decimal("0.1")) == 1
     assert entries(Decimal(0)) == 0
+
+
+def test_an_add_rides_with_the_stop_and_target_of_its_position(desk):
+    desk.enter()
+    held = desk.bot.position("BTC-USDT-SWAP")
+    cycle_id = desk.decided(Action.ADD)
+    desk.advance(cycle_id)
+    with desk.bot.sessions() as session:
+        order = session.query(Order).filter_by(cycle_id=cycle_id).one()
+    assert (order.leg, order.side) == ("add", "buy")
+    assert (order.stop_loss_px, order.take_profit_px) == (held.stop_px, held.target_px)
+    assert order.stop_loss_px != Decimal(desk.row(cycle_id).decision["stop_loss"])
