@@ -21,7 +21,7 @@ VERSION = "+".join(load(name).version for name in ("decide_system", "decide_play
 LIMITS = (
     "decision_bar", "max_trade_margin_pct", "max_open_positions", "max_total_margin_pct", "max_leverage",
     "max_stop_distance_pct", "min_reward_risk", "max_entries_per_hour", "reentry_cooldown_min", "loss_cooldown_min",
-    "max_consecutive_losses",
+    "max_consecutive_losses", "entry_slippage_bps", "max_limit_distance_bps",
 )  # fmt: skip
 # An hour: cycles are five minutes apart, just when a five-minute cache entry would be gone.
 CACHED = {"type": "ephemeral", "ttl": "1h"}
