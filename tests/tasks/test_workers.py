@@ -9,7 +9,7 @@ from decimal import Decimal
 import pytest
 import redis
 
-from models import DecisionCycle
+from models import BotState, DecisionCycle
 from tests.tasks.conftest import BTC, ETH, until
 from trading.clock import wall_now
 
@@ -68,6 +68,19 @@ def test_an_order_published_three_times_is_placed_once(celery_setup, worker, bot
     until(lambda: bot.accepted(last.cl_ord_id) == 1)
     assert bot.accepted(order.cl_ord_id) == 1
     assert bot.held(BTC).contracts == order.sz_contracts
+
+
+def test_a_finished_check_of_the_stops_is_noted_for_the_gate(worker, bot, publish):
+    worker("protect")
+    asked = wall_now()
+
+    def seen():
+        with bot.sessions() as session:
+            return session.get_one(BotState, bot.ctx.account_id).protection_seen_at
+
+    assert seen() is None or seen() < asked
+    publish("protect.check")
+    until(lambda: seen() is not None and asked <= seen() <= wall_now())
 
 
 def test_forged_messages_do_nothing_and_the_worker_works_on(worker, bot, flat, publish):
