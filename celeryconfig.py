@@ -111,6 +111,8 @@ beat_schedule = {
     "protection": _tick("protect.check", 2),
     "resolve-unknown": _tick("account.resolve", 2),
     "reconcile": _tick("account.reconcile_due", 10),
+    "invariants": _tick("account.invariants", 10),
+    "clock-skew": _tick("account.clock_skew", 30),
     "snapshots": _tick("account.snapshots_due", 2),
     "reflection-checks": _tick("reflection.due", 10),
 }

@@ -16,7 +16,9 @@ class Break(StrEnum):
     SIZE_BREAK = "size_break"  # ours, of another size than our fills make
     MISSING_STOP = "missing_stop"  # ours, without a live stop that covers it
     ORPHAN_STOP = "orphan_stop"  # a stop of ours without a position
-    BALANCE_BREAK = "balance_break"  # balances and bills do not add up
+    BALANCE_BREAK = "balance_break"  # equity, balances and bills do not add up
+    FEE_BREAK = "fee_break"  # a fill and its bill name different costs
+    FUNDING_BREAK = "funding_break"  # a trade counts other funding than was billed
 
 
 LOCKING = {
@@ -27,6 +29,8 @@ LOCKING = {
     Break.SIZE_BREAK: LockReason.SIZE_BREAK,
     Break.MISSING_STOP: LockReason.MISSING_STOP,
 }
+TOLD = frozenset({Break.BALANCE_BREAK, Break.FEE_BREAK, Break.FUNDING_BREAK, Break.ORPHAN_STOP})
+"""Told when first found; the others are told with their lock."""
 
 
 @dataclass

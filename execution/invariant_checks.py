@@ -176,6 +176,7 @@ def position_covered(ctx: ExecutionContext, session: Session) -> list[Finding]:
         for row in _positions(ctx, session)
         if row.uncovered_since is not None
         and now - row.uncovered_since > limit
+        and not coverage.covers(row.contracts, coverage.stops_of(ctx, session, row.inst_id), ctx.order_prefix)
         and LockReason.FOREIGN_POSITION not in _reasons(ctx, session, row.inst_id)
     ]
 

@@ -67,7 +67,7 @@ def count_funding(session: Session, bill: Bill) -> None:
     if trade is None:
         return
     trade.funding += bill.pnl  # isolated: the change may be of the position's margin, not of the balance
-    _total(trade)
+    total(trade)
 
 
 def name_exit(session: Session, account_id: int, algo: AlgoOrder) -> None:
@@ -160,7 +160,7 @@ def _open(ctx: ExecutionContext, session: Session, fill: Fill, order: Order) -> 
         plan=order.plan,
     )
     _set_risk(ctx, trade)
-    _total(trade)
+    total(trade)
     session.add(trade)
     session.flush()
     message = f"{trade.side} {trade.contracts} {trade.inst_id} at {trade.entry_px}"
@@ -177,7 +177,7 @@ def _add(trade: Trade, fill: Fill) -> None:
     trade.max_contracts = max(trade.max_contracts, trade.contracts)
     trade.fees += fill.fee
     trade.pnl += fill.pnl
-    _total(trade)
+    total(trade)
 
 
 def _reduce(ctx: ExecutionContext, session: Session, trade: Trade, fill: Fill, order: Order | None) -> None:
@@ -187,7 +187,7 @@ def _reduce(ctx: ExecutionContext, session: Session, trade: Trade, fill: Fill, o
     trade.contracts -= fill.sz_contracts
     trade.fees += fill.fee
     trade.pnl += fill.pnl
-    _total(trade)
+    total(trade)
     if trade.contracts > 0:
         return
     if trade.contracts < 0:
@@ -200,7 +200,7 @@ def _reduce(ctx: ExecutionContext, session: Session, trade: Trade, fill: Fill, o
 def _close(ctx: ExecutionContext, session: Session, trade: Trade, fill: Fill, order: Order | None) -> None:
     trade.closed_market_at = fill.market_at
     trade.exit_reason = _exit_reason(ctx, session, trade, fill, order)
-    _total(trade)
+    total(trade)
     state = session.get_one(BotState, ctx.account_id, with_for_update=True)
     if trade.net_pnl < 0:
         state.consecutive_losses += 1
@@ -255,7 +255,8 @@ def _set_risk(ctx: ExecutionContext, trade: Trade) -> None:
     trade.risk = abs(trade.entry_px - stop) * coins
 
 
-def _total(trade: Trade) -> None:
+def total(trade: Trade) -> None:
+    """Net P&L and R of what is counted so far."""
     trade.net_pnl = trade.pnl + trade.fees + trade.funding
     if trade.risk:
         trade.r_multiple = trade.net_pnl / trade.risk

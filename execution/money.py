@@ -63,7 +63,7 @@ def _account(ctx: ExecutionContext, balance: BalanceReport, at: datetime, newest
         if day.difference == 0:
             return []
         changed = day.closing_equity - day.opening_equity
-        return [f"{day.day}: equity changed by {changed}, which leaves {day.difference} USDT unexplained by bills"]
+        return [f"{day.day}: equity changed by {changed:f} USDT, of which bills do not explain {day.difference:f}"]
 
 
 def _carry(session: Session, day: MoneyDay, balance: BalanceReport, at: datetime, newest: int | None) -> None:

@@ -1,6 +1,9 @@
 """Queue `account`: reads of the exchange, reconciliation, confirmation, snapshots."""
 
 from execution import jobs
+from execution.clock_skew import measure
+from execution.invariants import check as check_invariants
+from execution.invariants import check_after_start
 from execution.reconcile import reconcile as run_reconcile
 from execution.resolver import resolve_unknown
 from execution.snapshots import take_due_snapshots
@@ -21,7 +24,9 @@ def confirm(cycle_id: int) -> None:
 @app.task(name="account.reconcile", base=RepeatableTask)
 def reconcile(reason: str = "asked") -> None:
     """Compare everything we hold with the exchange."""
-    run_reconcile(execution_context(), reason)
+    ctx = execution_context()
+    run_reconcile(ctx, reason)
+    check_after_start(ctx)
 
 
 @app.task(name="account.reconcile_due", base=RepeatableTask)
@@ -32,6 +37,7 @@ def reconcile_due() -> None:
         never = session.get_one(BotState, ctx.account_id).reconciled_at is None
     if never:
         run_reconcile(ctx, "start")
+        check_after_start(ctx)
         return
     with jobs.wall_minute(ctx, "reconcile") as mine:
         if mine:
@@ -42,6 +48,18 @@ def reconcile_due() -> None:
 def resolve() -> None:
     """Look for the truth about orders whose outcome is unknown."""
     resolve_unknown(execution_context())
+
+
+@app.task(name="account.invariants", base=RepeatableTask)
+def invariants() -> None:
+    """See that what must hold holds."""
+    check_invariants(execution_context())
+
+
+@app.task(name="account.clock_skew", base=RepeatableTask)
+def clock_skew() -> None:
+    """Measure the exchange's wall clock against ours."""
+    measure(execution_context())
 
 
 @app.task(name="account.snapshots_due", base=RepeatableTask)
