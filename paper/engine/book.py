@@ -29,11 +29,21 @@ class Book:
         self.quote = quote
         self._instrument = instrument
         self._taken: dict[tuple[str, int], Decimal] = {}
+        # Levels as they were before anybody took from them; made when first asked for.
+        self._made: dict[tuple[str, int], tuple[Decimal, Decimal]] = {}
         self._salt = quote.step * 1000003 + instrument.code
         self._gap = max(1, round(float(quote.last / instrument.tick) * 2e-5)) * instrument.tick
 
     def level(self, side: str, number: int) -> tuple[Decimal, Decimal]:
         """Price and remaining contracts of level `number` (0 = best) of `side` "asks" or "bids"."""
+        key = (side, number)
+        made = self._made.get(key)
+        if made is None:
+            made = self._made[key] = self._make(side, number)
+        taken = self._taken.get(key)
+        return made if taken is None else (made[0], max(ZERO, made[1] - taken))
+
+    def _make(self, side: str, number: int) -> tuple[Decimal, Decimal]:
         instrument = self._instrument
         if side == "asks":
             price = self.quote.ask + number * self._gap
@@ -42,8 +52,7 @@ class Book:
         share = _mix(self._salt * 2 + (side == "asks") + number * 7919)
         notional = float(instrument.depth_usd) * (0.4 + 1.2 * share) * (1 + number / 8)
         raw = Decimal(notional) / (price * instrument.ct_val)
-        size = max(instrument.min_sz, raw.quantize(instrument.lot, ROUND_DOWN))
-        return price, max(ZERO, size - self._taken.get((side, number), ZERO))
+        return price, max(instrument.min_sz, raw.quantize(instrument.lot, ROUND_DOWN))
 
     def levels(self, side: str, count: int) -> list[tuple[Decimal, Decimal]]:
         """The best `count` levels that still hold something."""

@@ -1,7 +1,8 @@
 """Orders, their attached stops, and fills."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from decimal import Decimal
+from operator import attrgetter
 
 from paper.numbers import ZERO
 
@@ -90,6 +91,10 @@ class Order:
     frozen: Decimal = ZERO
     queued: int = 0
 
+    def copy(self) -> "Order":
+        """A shallow copy, many times as fast as `copy.copy`: every change of an order is reported as one."""
+        return Order(*_values(self))
+
     @property
     def is_open(self) -> bool:
         return self.state in OPEN_STATES
@@ -101,3 +106,6 @@ class Order:
     @property
     def direction(self) -> int:
         return 1 if self.side == "buy" else -1
+
+
+_values = attrgetter(*(item.name for item in fields(Order)))

@@ -25,6 +25,8 @@ def word(params: Params, name: str) -> str:
     value = params.get(name)
     if value is None:
         return ""
+    if type(value) is str:
+        return value.strip()
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, str | int | float | Decimal):

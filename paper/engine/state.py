@@ -117,7 +117,7 @@ class EngineState:
 
     def order_changed(self, account: Account, order: Order, fill: Fill | None = None) -> None:
         order.updated = self.now_ms
-        self.events.append(OrderEvent(account.account_id, copy.copy(order), fill))
+        self.events.append(OrderEvent(account.account_id, order.copy(), fill))
 
     def algo_changed(self, account: Account, algo: Algo) -> None:
         algo.updated = self.now_ms
