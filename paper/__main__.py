@@ -25,8 +25,12 @@ def read_options(arguments: Sequence[str]) -> PaperOptions:
     )
     parser.add_argument("--data", type=Path, required=True, help="folder for the state")
     parser.add_argument(
-        "--market", default="synthetic", help="synthetic, or candle files: FILE or INST=FILE, comma-joined"
+        "--market",
+        default="synthetic",
+        help="synthetic, okx (OKX's public prices), or candle files: FILE or INST=FILE, comma-joined",
     )
+    parser.add_argument("--okx-rest", default=PaperOptions.okx_rest, help="where --market okx reads over REST")
+    parser.add_argument("--okx-ws", default=PaperOptions.okx_ws, help="where --market okx reads over WebSocket")
     parser.add_argument("--speed", default="60", help="market seconds per wall second, or lockstep")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--instruments", default=",".join(DEFAULT_INSTRUMENTS))
@@ -47,9 +51,13 @@ def read_options(arguments: Sequence[str]) -> PaperOptions:
     for name, port in (("--port", given.port), ("--admin-port", given.admin_port)):
         if not 0 <= port <= 65535:
             raise StartRefused(f"{name} {port}: must be from 0 to 65535")
+    speed = parse_speed(given.speed)
+    if given.market == "okx" and speed != 1:
+        raise StartRefused(f"--speed {given.speed}: with --market okx only 1 is possible")
     return PaperOptions(
+        okx_rest=given.okx_rest, okx_ws=given.okx_ws,
         data=given.data, host=given.host, port=given.port, admin_port=given.admin_port,
-        market=given.market, speed=parse_speed(given.speed),
+        market=given.market, speed=speed,
         seed=given.seed, instruments=tuple(name for name in given.instruments.split(",") if name),
         warmup_bars=given.warmup_bars, decision_bar=given.decision_bar, equity=equity, admin=given.admin,
         switches=parse_switches(given.switch),

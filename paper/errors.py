@@ -50,6 +50,7 @@ MESSAGES: dict[str, tuple[int, str]] = {
     "50120": (200, "This API key doesn't have permission to use this function"),
     "51016": (200, "Client order ID already exists."),
     "51020": (200, "Your order should meet or exceed the minimum order amount."),
+    "51022": (200, "Contract suspended."),
     "51023": (200, "Position doesn't exist."),
     "51046": (200, "The take profit trigger price must be higher than the order price"),
     "51047": (200, "The stop loss trigger price must be lower than the order price"),

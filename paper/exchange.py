@@ -10,7 +10,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import orjson
 import structlog
 
 from paper.clock import MarketClock, wall_ms, wall_us
@@ -20,19 +19,25 @@ from paper.engine.params import Params
 from paper.engine.state import EngineState
 from paper.errors import OkxError, StartRefused
 from paper.market.bars import grid
-from paper.market.choose import make_source
-from paper.market.derived import SETTLEMENT_MS
-from paper.market.market import Market
+from paper.market.choose import make_market
+from paper.market.played import Played
 from paper.options import PaperOptions
 from paper.rules import make_rules
+from paper.store.binding import bind
 from paper.store.credentials import IN_PROCESS, Credentials, KeyRing, load_or_create
 from paper.store.journal import Journal, Snapshot
 from paper.store.ledger import Ledger
+from paper.visibility import Visibility
 
 logger = structlog.get_logger()
 # Limits on what a restart after a kill has to replay.
 SNAPSHOT_RECORDS = 5000
+LIVE_POLL_S = 0.05
 SNAPSHOT_MARKET_MS = 2 * 86_400_000
+
+
+# Commands that trade at the market's prices, refused while those are old.
+TRADING = ("place", "amend", "close_position")
 
 
 class Exchange:
@@ -44,14 +49,15 @@ class Exchange:
         self.on_step: Callable[[bool], None] = lambda bar_closed: None
         self._journal: Journal | None = None
         self._lock: int | None = None
-        self.market = Market(make_source(options), options.seed, options.warmup_bars)
+        self.market = make_market(options)
         self.ended = False
         self.timers: dict[str, int] = {}
         # Fault: how far the wall clock that clients see is ahead, in ms.
         self.skew_ms = 0
-        self._visibility_ms = int(options.switch("order_visibility_delay_ms"))
-        self._acknowledged: dict[str, int] = {}
+        self.visibility = Visibility(int(options.switch("order_visibility_delay_ms")))
         self._saved_ms = 0
+        # Steps of a market that cannot be played again, not journaled yet.
+        self._unrecorded: list[list[Any]] = []
         found = grid(options.decision_bar)
         if found is None or found.length_ms % 60_000:
             raise StartRefused(f"--decision-bar {options.decision_bar}: not a bar of OKX")
@@ -66,17 +72,17 @@ class Exchange:
             self.ledger = Ledger(None)
             self._begin()
         else:
-            self._open(options.data)
+            self._open(options.data, options)
         self.clock = MarketClock(options.speed, self.market.now_ms, wall_ms(), self.ended)
 
     # --- start and end --------------------------------------------------------------------------------------
 
-    def _open(self, folder: Path) -> None:
+    def _open(self, folder: Path, options: PaperOptions) -> None:
         try:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             self._lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            self._bind(folder)
+            bind(folder, options, self.market, self.decision_ms)
             self.credentials.add(load_or_create(folder / "account.json"))
             self.ledger = Ledger(folder)
             journal = Journal(folder)
@@ -97,21 +103,6 @@ class Exchange:
         self._journal = journal
         self._save()
 
-    def _bind(self, folder: Path) -> None:
-        """A data folder belongs to one market: prices may not change under an account."""
-        options = self.options
-        mine = {
-            "market": options.market if options.market == "synthetic" else sorted(self.market.instruments),
-            "seed": options.seed, "t0_ms": self.market.t0_ms, "bar_ms": self.market.bar_ms,
-            "start": self.market.start_played, "decision_ms": self.decision_ms,
-        }  # fmt: skip
-        path = folder / "exchange.json"
-        if path.exists():
-            if orjson.loads(path.read_bytes()) != mine:
-                raise StartRefused(f"{folder}: holds another market (other file, seed, warm-up or decision bar)")
-        else:
-            path.write_bytes(orjson.dumps(mine))
-
     def _begin(self) -> None:
         """First start: quotes as of the end of the warm-up, accounts funded."""
         self.engine.step({i: self.market.quote(i) for i in self.market.instruments}, self.market.now_ms)
@@ -123,14 +114,20 @@ class Exchange:
             raise StartRefused("the data folder's snapshot is not an exchange's state")
         self.engine = Engine(snapshot.state)
         self.timers = dict(snapshot.timers)
-        self.market.source.ensure(snapshot.played // self.market.steps + 1)
-        self.market.played = snapshot.played
+        if not self.market.live:
+            self.market.source.ensure(snapshot.played // self.market.steps + 1)
+            self.market.played = snapshot.played
 
     def _replay(self, record: dict[str, Any]) -> None:
-        while self.market.played < record["p"] and self.market.has_next:
-            self._step(all_instruments=False)
+        if self.market.live:
+            for row in record.get("x", []):
+                Played.read(row).apply(self.engine)
+        else:
+            while self.market.played < record["p"] and self.market.has_next:
+                self._step(all_instruments=False)
         if "c" in record:
-            self._refresh()
+            if not self.market.live:
+                self._refresh()
             try:
                 self.engine.command(record["a"], record["c"], record["v"], record["ms"])
             except OkxError:
@@ -148,6 +145,7 @@ class Exchange:
 
     def close(self) -> None:
         """Write the state and release the data folder."""
+        self.market.stop()
         if self._journal is not None:
             self._save()
             self._journal.close()
@@ -175,6 +173,8 @@ class Exchange:
     def command(self, uid: str, name: str, params: Params) -> Result:
         """Journal and apply one request. Raises OkxError when refused; the events go to `on_events`."""
         now = self.now_ms()
+        if self.market.stale and name in TRADING:
+            raise OkxError("51022")
         if self._journal is not None:
             record = {"p": self.market.played, "ms": now, "a": uid, "c": name, "v": params}
             try:
@@ -191,19 +191,6 @@ class Exchange:
         """Open and fund the account of a key that is used for the first time."""
         if credentials.uid not in self.engine.state.accounts:
             self.command(credentials.uid, "open_account", {"amount": str(self.options.equity)})
-
-    def note_orders(self, rows: list[dict[str, Any]], wall: int) -> None:
-        """Remember when orders were acknowledged, where queries see them only after a delay."""
-        if self._visibility_ms:
-            for row in rows:
-                if row.get("ordId"):
-                    self._acknowledged[row["ordId"]] = wall
-
-    def hidden(self, wall: int) -> set[str]:
-        """Orders queries may not see yet."""
-        for ord_id in [o for o, at in self._acknowledged.items() if wall - at >= self._visibility_ms]:
-            del self._acknowledged[ord_id]
-        return set(self._acknowledged)
 
     def set_timer(self, uid: str, tag: str, due_wall_ms: int) -> None:
         """Arm (or with 0 disarm) cancel-all-after for an account and tag."""
@@ -230,24 +217,27 @@ class Exchange:
 
     # --- market ---------------------------------------------------------------------------------------------
 
-    def _step(self, all_instruments: bool) -> bool:
-        """Play one step; True when it closed a decision bar. Idle instruments may be quoted at bar closes only."""
+    def _step(self, all_instruments: bool) -> bool | None:
+        """Play one step; True when it closed a decision bar, None when there is none yet.
+
+        Idle instruments may be quoted at bar closes only.
+        """
         market, engine = self.market, self.engine
-        market.played += 1
+        before = market.now_ms
+        if not market.advance():
+            return None
         now = market.now_ms
-        decision = market.closes_bar and now % self.decision_ms == 0
+        decision = market.closes_bar and now // self.decision_ms != before // self.decision_ms
         everyone = all_instruments or market.closes_bar
         quotes = {i: market.quote(i) for i in market.instruments if everyone or engine.is_busy(i)}
-        engine.step(quotes, now)
-        if now % SETTLEMENT_MS == 0:
-            for inst_id in market.instruments:
-                engine.funding(inst_id, market.funding_rate(inst_id, now))
-        if decision:
-            engine.close_bar()
+        played = Played(now, quotes, market.settlements(before, now), decision)
+        played.apply(engine)
+        if market.live:
+            self._unrecorded.append(played.row())
         return decision
 
     def play(self, all_instruments: bool = True) -> bool | None:
-        """Play one step and tell the listeners. True when a decision bar closed, None when the market ended."""
+        """Play one step and tell the listeners. True when a decision bar closed, None when there was no step."""
         if not self.market.has_next:
             if not self.ended:
                 self.ended = True
@@ -255,6 +245,8 @@ class Exchange:
                 logger.info("market_ended", market_ms=self.market.now_ms)
             return None
         decision = self._step(all_instruments)
+        if decision is None:
+            return None
         if decision:
             now = wall_us()
             opened = self.market.now_ms - self.decision_ms
@@ -268,12 +260,21 @@ class Exchange:
         self._emit()
         return decision
 
+    def next_step_in_s(self) -> float:
+        """Wall time until the next step may be due; a live market has to be asked again and again."""
+        if self.market.live:
+            return LIVE_POLL_S
+        return self.clock.wall_delay_s(self.market.step_end_ms(self.market.played))
+
     def mark_progress(self) -> None:
         """Journal how far the market has been played; a restart resumes from here."""
         if self._journal is None:
             return
         try:
-            self._journal.append({"p": self.market.played})
+            steps, self._unrecorded = self._unrecorded, []
+            if self.market.live and not steps:
+                return
+            self._journal.append({"p": self.market.played, "x": steps} if steps else {"p": self.market.played})
             self.ledger.flush()
             overdue = self.market.now_ms - self._saved_ms >= SNAPSHOT_MARKET_MS
             if overdue or self._journal.since_snapshot >= SNAPSHOT_RECORDS:

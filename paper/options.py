@@ -30,6 +30,8 @@ class PaperOptions:
     decision_bar: str = "5m"
     equity: Decimal = Decimal(10000)
     admin: bool = False
+    okx_rest: str = "https://www.okx.com"
+    okx_ws: str = "wss://ws.okx.com:8443"
     switches: Mapping[str, str] = field(default_factory=dict)
 
     def switch(self, name: str) -> str:

@@ -1,4 +1,4 @@
-"""The price source the options ask for."""
+"""The market the options ask for."""
 
 from dataclasses import replace
 from decimal import Decimal
@@ -6,6 +6,9 @@ from decimal import Decimal
 from paper.errors import StartRefused
 from paper.instruments import CATALOGUE, Instrument
 from paper.market.files import FileSource
+from paper.market.live import LiveMarket, OkxSource
+from paper.market.market import Market
+from paper.market.okx_feed import OkxFeed
 from paper.market.source import Source
 from paper.market.synthetic import SyntheticSource
 from paper.options import PaperOptions
@@ -13,17 +16,19 @@ from paper.options import PaperOptions
 ASSUMED_MAXIMUM = ("SOL-USDT-SWAP", "XRP-USDT-SWAP", "DOGE-USDT-SWAP")
 
 
-def make_source(options: PaperOptions) -> Source:
-    """Its instruments carry what the switches say about contract terms. Raises StartRefused."""
+def make_market(options: PaperOptions) -> Market:
+    """The market to play; its instruments carry what the switches say of contract terms. Raises StartRefused."""
+    if options.market == "okx":
+        feed = OkxFeed(options.okx_rest, options.okx_ws, options.instruments)
+        live = OkxSource(feed, options.warmup_bars * 5)
+        live.instruments = {name: _by_switches(each, options) for name, each in live.instruments.items()}
+        return LiveMarket(live, options.seed)
     source = _source(options)
-    for inst_id, instrument in source.instruments.items():
-        source.instruments[inst_id] = _by_switches(instrument, options)
-    return source
+    source.instruments = {name: _by_switches(each, options) for name, each in source.instruments.items()}
+    return Market(source, options.seed, options.warmup_bars)
 
 
 def _source(options: PaperOptions) -> Source:
-    if options.market == "okx":
-        raise StartRefused("--market okx: OKX's live feed is not available as a price source in this version")
     if options.market != "synthetic":
         return FileSource(options.market)
     unknown = [name for name in options.instruments if name not in CATALOGUE]
@@ -36,6 +41,6 @@ def _source(options: PaperOptions) -> Source:
 def _by_switches(instrument: Instrument, options: PaperOptions) -> Instrument:
     if options.switch("position_tiers") == "flat":
         instrument = replace(instrument, tier_factor=1)
-    if instrument.inst_id in ASSUMED_MAXIMUM:
+    if options.market != "okx" and instrument.inst_id in ASSUMED_MAXIMUM:
         instrument = replace(instrument, max_mkt_sz=Decimal(options.switch("max_mkt_sz")))
     return instrument

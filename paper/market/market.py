@@ -36,7 +36,12 @@ class Candle:
 
 
 class Market:
-    """Prices of all listed instruments up to a cursor that only moves forward."""
+    """Prices of all listed instruments up to a cursor that only moves forward.
+
+    `live` markets cannot be played again: whoever keeps a journal keeps their quotes in it.
+    """
+
+    live = False
 
     def __init__(self, source: Source, seed: int, warmup_bars: int) -> None:
         self.source = source
@@ -81,6 +86,19 @@ class Market:
     def has_next(self) -> bool:
         bar = self.played // self.steps
         return bar < self.source.ensure(bar + 1)
+
+    def advance(self) -> bool:
+        """Move to the next step; False when there is none yet."""
+        self.played += 1
+        return True
+
+    @property
+    def stale(self) -> bool:
+        """Whether the prices are too old to trade on."""
+        return False
+
+    def stop(self) -> None:
+        """End whatever the market keeps running."""
 
     @property
     def closes_bar(self) -> bool:
@@ -238,6 +256,12 @@ class Market:
         start = max(0, (settlement_ms - SETTLEMENT_MS - self.t0_ms) // self.bar_ms)
         move = float(series.close[end]) / float(series.open[min(start, end)]) - 1
         return self._derived[inst_id].funding_rate(settlement_ms, move)
+
+    def settlements(self, before_ms: int, now_ms: int) -> list[tuple[str, Decimal]]:
+        """Funding due after `before_ms` and up to `now_ms`: instrument and rate."""
+        if now_ms // SETTLEMENT_MS == before_ms // SETTLEMENT_MS:
+            return []
+        return [(inst_id, self.funding_rate(inst_id, now_ms)) for inst_id in self.instruments]
 
     def settlements_before(self, market_ms: int, count: int) -> list[int]:
         """Funding times up to `market_ms`, newest first, within the market's history."""

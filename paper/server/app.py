@@ -73,10 +73,8 @@ class App:
         """Play each step when its market time has come on the scaled clock."""
         exchange = self.exchange
         while not exchange.ended:
-            due = exchange.market.step_end_ms(exchange.market.played)
-            delay = exchange.clock.wall_delay_s(due)
-            await asyncio.sleep(delay)
-            if exchange.clock.wall_delay_s(due) > 0:
+            await asyncio.sleep(exchange.next_step_in_s())
+            if not exchange.market.live and exchange.next_step_in_s() > 0:
                 continue
             exchange.play()
             exchange.mark_progress()

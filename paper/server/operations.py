@@ -65,7 +65,7 @@ def _rows(hub: Hub, connection: Connection, request: Message) -> list[Message]:
     if hub.limiter is not None:
         hub.limiter.count_operation(uid, op, named)
     rows = [operate(exchange, uid, name, arg) if arg.get("instId") else _unnamed(exchange, arg) for arg in named]
-    exchange.note_orders(rows, exchange.wall_ms())
+    exchange.visibility.note(rows, exchange.wall_ms())
     return rows
 
 

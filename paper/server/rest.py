@@ -128,7 +128,7 @@ class Rest:
             envelope.update(inTime=str(arrival), outTime=str(wall_us()))
         reply = Reply(200, orjson.dumps(envelope))
         self._enter(reply, call, body, arrival, data)
-        self.exchange.note_orders(data, call.wall_ms)
+        self.exchange.visibility.note(data, call.wall_ms)
         return reply
 
     def _note(self, kind: str, call: Call, query: bytes, arrival: int, status: int, code: str) -> None:

@@ -74,7 +74,7 @@ def close_position(call: Call) -> list[Any]:
 
 def _visible(call: Call, order: Order) -> bool:
     """Whether a query may already see the order (switch `order_visibility_delay_ms`, wall time)."""
-    return order.ord_id not in call.exchange.hidden(call.wall_ms)
+    return order.ord_id not in call.exchange.visibility.hidden(call.wall_ms)
 
 
 def get_order(call: Call) -> list[Any]:
