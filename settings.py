@@ -271,7 +271,7 @@ class PaperSettings(Settings):
     paper_speed: float | Literal["lockstep"] = Field(
         60, description="Market seconds per wall second, or lockstep: the next bar waits for every cycle of this one."
     )
-    paper_market: str = Field("synthetic", description="synthetic, or candle files (comma-separated CSV, .gz allowed).")
+    paper_market: str = Field("synthetic", description="synthetic, okx (live prices), or candle files (comma-joined).")
     paper_seed: int = Field(1, ge=0, description="Seed of the synthetic market and of the path inside a candle.")
     paper_equity: Annotated[Decimal, Field(gt=0)] = Field(Decimal(10000), description="Starting balance, USDT.")
     paper_account_file: Path | None = Field(None, description="Key file of the paper account; default: in the home.")
@@ -317,6 +317,8 @@ class PaperSettings(Settings):
             raise ValueError(
                 "PAPER_SPEED: must be 1 with the claude analyst on the real API; set PAPER_SPEED=1 or ANALYST=rules"
             )
+        if self.paper_market == "okx" and self.paper_speed != 1:
+            raise ValueError("PAPER_SPEED: must be 1 with PAPER_MARKET=okx; set PAPER_SPEED=1")
         return self
 
 

@@ -73,8 +73,10 @@ def _exchange(plan: Plan, settings: PaperSettings) -> Service:
         "--warmup-bars", str(settings.warmup_bars), "--equity", str(settings.paper_equity),
     )  # fmt: skip
     # With candle files the instruments are those in the files.
-    if settings.paper_market == "synthetic":
+    if settings.paper_market in ("synthetic", "okx"):
         argv += ("--instruments", ",".join(settings.instruments))
+    if settings.paper_market == "okx":
+        argv += ("--okx-rest", settings.okx_rest_url, "--okx-ws", settings.okx_ws_url)
     return Service("exchange", argv, EXCHANGE, 5)
 
 

@@ -132,7 +132,7 @@ def start(tmp_path: Path, *arguments: str) -> "subprocess.CompletedProcess[str]"
 @pytest.mark.parametrize(
     "arguments, what",
     [
-        (["--market", "okx"], "live feed is not available"),
+        (["--market", "okx"], "with --market okx only 1 is possible"),
         (["--market", "/nowhere/BTC-USDT-SWAP.csv"], "cannot be read (No such file or directory)"),
         (["--market", "/nowhere/prices.csv"], "no instrument in the file's name"),
         (["--speed", "fast"], "--speed fast"),
