@@ -13,13 +13,22 @@ from runtime.home import Home
 from settings import load_settings
 
 
-def run_exchange(*, port: int, admin_port: int, market: str, speed: str, seed: int, data: str) -> None:
-    """Become the exchange. Its state is kept apart from that of the bot's own exchange; faults may be ordered."""
+def alone_folder(data: str) -> Path:
+    """Where the exchange that stands alone keeps its state: `data`, or a folder in the home."""
     folder = Path(data).expanduser() if data else Home(load_settings().okxbot_home).folder / "exchange-alone"
     with file_trouble("create", folder):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return folder
+
+
+def run_exchange(*, port: int, admin_port: int, market: str, speed: str, seed: int, data: str, more: list[str]) -> None:
+    """Become the exchange. Its state is kept apart from that of the bot's own exchange; faults may be ordered."""
     arguments = ["--port", str(port), "--admin-port", str(admin_port), "--admin", "--market", market]
-    arguments += ["--speed", speed, "--seed", str(seed), "--data", str(folder)]
+    arguments += ["--speed", speed or ("1" if market == "okx" else "60"), "--seed", str(seed)]
+    if market == "okx":
+        settings = load_settings()
+        arguments += ["--okx-rest", settings.okx_rest_url, "--okx-ws", settings.okx_ws_url]
+    arguments += ["--data", str(alone_folder(data)), *more]
     os.execv(sys.executable, [sys.executable, "-m", "paper", *arguments])
 
 

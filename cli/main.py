@@ -61,17 +61,47 @@ def exchange(
     context: typer.Context,
     port: int = typer.Option(8080, min=0, max=65535, help="Port to listen on; 0 picks a free one."),
     admin_port: int = typer.Option(8081, min=0, max=65535, help="Loopback port of ledger, audit and faults; 0 picks."),
-    market: str = typer.Option("synthetic", help="synthetic, or candle files (comma-separated)."),
-    speed: str = typer.Option("60", help="Market seconds per wall second, or lockstep."),
+    market: str = typer.Option("synthetic", help="synthetic, okx (live prices), or candle files (comma-separated)."),
+    speed: str = typer.Option("", help="Market seconds per wall second, or lockstep. [default: 60; with okx 1]"),
     seed: int = typer.Option(1, min=0, help="Seed of the market and of the path inside a candle."),
     data: str = typer.Option("", help="Folder for its state; default: in the home folder, apart from the bot's."),
+    instruments: str = typer.Option("", help="USDT swaps to list, comma-separated."),
+    equity: str = typer.Option("", help="USDT of every new account. [default: 10000]"),
+    switch: list[str] = typer.Option([], help="NAME=VALUE; `okxbot exchange switches` lists them."),
 ) -> None:
     """Run the paper exchange alone, for other clients."""
     if context.invoked_subcommand is not None:
         return
     from cli.exchange import run_exchange
 
-    run_exchange(port=port, admin_port=admin_port, market=market, speed=speed, seed=seed, data=data)
+    more = [part for item in switch for part in ("--switch", item)]
+    more += ["--instruments", instruments] if instruments else []
+    more += ["--equity", equity] if equity else []
+    run_exchange(port=port, admin_port=admin_port, market=market, speed=speed, seed=seed, data=data, more=more)
+
+
+@exchange_app.command("keys")
+def exchange_keys(
+    name: str = typer.Argument("", help="Name of a key to make; without one the keys are listed."),
+    permissions: str = typer.Option("read_only,trade", help="read_only, or read_only,trade."),
+    account: str = typer.Option("", help="uid of an account that exists; default: a new account."),
+    data: str = typer.Option("", help="The exchange's folder, as given to `okxbot exchange --data`."),
+) -> None:
+    """Make API keys for the exchange that stands alone, or list them."""
+    from cli.exchange_keys import make_key, print_keys
+
+    if name:
+        make_key(name, permissions=permissions, account=account, data=data)
+    else:
+        print_keys(data)
+
+
+@exchange_app.command("switches")
+def exchange_switches() -> None:
+    """List what OKX's documentation leaves open and this exchange can do either way."""
+    from cli.exchange_keys import print_switches
+
+    print_switches()
 
 
 @exchange_app.command("faults")

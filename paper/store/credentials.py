@@ -11,9 +11,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import orjson
+import structlog
 
 from paper.errors import StartRefused
 
+logger = structlog.get_logger()
 PERMISSIONS = ("read_only", "trade", "withdraw")
 DEFAULT_PERMISSIONS = "read_only,trade"
 NAME = re.compile(r"[A-Za-z0-9_-]{1,40}")
@@ -92,16 +94,20 @@ class KeyRing(Mapping[str, Credentials]):
         self._seen_ns = changed
         first = next(iter(self._known.values()), None)
         self._known = {} if first is None else {first.api_key: first}
-        for credentials in stored_keys(self._folder).values():
-            self.add(credentials)
+        for path in _files(self._folder):
+            try:
+                self.add(_read(path))
+            except (StartRefused, FileNotFoundError) as fault:
+                logger.warning("key_unreadable", file=str(path), error=str(fault))
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted((folder / "keys").glob("*.json"))
 
 
 def stored_keys(folder: Path) -> dict[str, Credentials]:
-    """The further keys of a data folder by name, oldest first."""
-    found = {}
-    for path in sorted((folder / "keys").glob("*.json"), key=lambda path: (path.stat().st_mtime_ns, path.name)):
-        found[path.stem] = _read(path)
-    return found
+    """The further keys of a data folder by name. Raises StartRefused for a file that is no key."""
+    return {path.stem: _read(path) for path in _files(folder)}
 
 
 def create_key(folder: Path, name: str, permissions: str = DEFAULT_PERMISSIONS, uid: str = "", ip: str = "") -> Path:
