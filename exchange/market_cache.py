@@ -79,6 +79,11 @@ class MarketCache:
         *present, seen = pipe.execute()
         return _present(present), _ages(seen, now)
 
+    def spoken_at(self, inst_id: str) -> dict[str, datetime]:
+        """The exchange's own time of each channel's last word, market time. A silent channel is absent."""
+        seen: Any = self.redis.hgetall(keys.seen(inst_id))
+        return {channel.decode(): from_ms(int(value.split()[1])) for channel, value in seen.items()}
+
     def ages(self, inst_id: str, now: datetime) -> dict[str, float]:
         """Wall seconds since each channel last spoke, `now` being wall time. A silent channel is absent."""
         seen: Any = self.redis.hgetall(keys.seen(inst_id))

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from exchange.market_cache import MarketCache
 from models.session import SessionFactory
 from settings import AnySettings
 from trading.clock import Clock
@@ -28,6 +29,7 @@ class ExecutionContext:
     account_id: int
     order_prefix: str
     send: Callable[[str, str, list[Any]], Any]
+    market: MarketCache | None = None  # the feed's quotes, where this process reads them
     _instruments: dict[str, Instrument] = field(default_factory=dict, repr=False, compare=False)
 
     def instrument(self, inst_id: str) -> Instrument:

@@ -16,7 +16,9 @@ from exchange.errors import ReadFailed
 from execution import bound, locks, notices, outbox, transition
 from execution.context import ExecutionContext
 from execution.failpoints import calling, reached
+from execution.live_price import live_price
 from models import BotState, Order
+from models.session import at_once
 from trading.orders import ENTRY_LEGS, AlgoRequest, Leg, OrderRequest, OrderState, Outcome, OutcomeKind
 
 logger = structlog.get_logger()
@@ -29,7 +31,7 @@ RECONCILED_WITHIN = timedelta(minutes=3)
 
 def submit(ctx: ExecutionContext, order_id: int) -> str:
     """Send the intent if it is ours to send; returns the state it was left in, or `not_claimed` without any effect."""
-    with ctx.sessions() as session:
+    with at_once(ctx.sessions) as connection, Session(connection) as session:
         order = session.get(Order, order_id)
     if order is None or order.state != OrderState.INTENDED:
         return NOT_CLAIMED
@@ -53,7 +55,7 @@ def _drift_reason(ctx: ExecutionContext, order: Order) -> str | None:
     if order.reference_px is None:
         return "the price the decision rests on is not known"
     try:
-        last = ctx.exchange.ticker(order.inst_id).last
+        last = live_price(ctx, order.inst_id)
     except ReadFailed as failure:
         return f"the live price is not known: {failure}"
     drift = abs(last - order.reference_px) / order.reference_px * BPS

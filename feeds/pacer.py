@@ -1,11 +1,11 @@
 """`python -m feeds.pacer`: in lockstep, plays the paper market bar by bar, each only when the last one is
 finished.
 
-A bar: advance the exchange; wait until the candles that closed are in Redis and the mirror equals the
-exchange; let the account monitor see the equity; then one decision cycle after the other, in the order of the
-settings, each until its row is done and its orders are settled. Nothing depends on the wall clock, so a run
-is reproducible. What keeps it waiting for more than 30 s is logged as `pacer_waiting`. At the end of the
-candles it logs `market_ended` and stays.
+A bar: advance the exchange; wait until the candles that closed and their last quotes are in Redis and the
+mirror equals the exchange; let the account monitor see the equity; then one decision cycle after the other,
+in the order of the settings, each until its row is done and its orders are settled. Nothing depends on the
+wall clock, so a run is reproducible. What keeps it waiting for more than 30 s is logged as `pacer_waiting`.
+At the end of the candles it logs `market_ended` and stays.
 """
 
 import sys
@@ -46,6 +46,7 @@ FIRST_POLL_S, SLOWEST_POLL_S = 0.001, 0.02
 TROUBLE_PAUSE_S = 0.5
 ENDED_PAUSE_S = 1.0
 
+QUOTES = ("ticker", "mark")
 WITHOUT_EFFECT = ("hold", "rejected")
 _TROUBLE = (httpx.HTTPError, ReadFailed, RedisError, DBAPIError, ClockUnavailable)
 
@@ -125,7 +126,7 @@ class Pacer:
 
     def _finish(self, slot: datetime) -> None:
         """Everything the bar that closed at `slot` asks for; repeating it changes nothing."""
-        self._wait_for(lambda: self._missing_candles(slot))
+        self._wait_for(lambda: self._missing_candles(slot) or self._missing_quotes(slot))
         self._wait_for(self._unsettled)
         self._observe_equity(slot)
         for inst_id in self._settings.instruments:
@@ -177,6 +178,15 @@ class Pacer:
                 if newest is None or newest < slot - timedelta(seconds=BAR_SECONDS[bar]):
                     missing.append(f"candle {inst_id} {bar}")
         return missing
+
+    def _missing_quotes(self, slot: datetime) -> list[str]:
+        """A decision on the price before the close would depend on who was faster."""
+        return [
+            f"{channel} {inst_id}"
+            for inst_id in self._settings.instruments
+            for channel in QUOTES
+            if (spoken := self._cache.spoken_at(inst_id).get(channel)) is None or spoken < slot
+        ]
 
     def _clock(self) -> dict[str, int]:
         answer = self._http.get("/paper/clock")

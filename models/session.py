@@ -1,12 +1,11 @@
 """Engines and sessions. I/O to an exchange or a model never happens inside a transaction."""
 
+import select
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
-from time import monotonic
 from typing import Any
 
-import psycopg2
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.orm import Session, sessionmaker
@@ -22,7 +21,6 @@ POOLS: dict[str, tuple[int, int]] = {
     "protect": (5, 10),
 }
 FACE_POOL = (5, 5)
-TRUSTED_S = 0.2  # within one decision; PostgreSQL takes longer to restart
 
 
 def build_engine(
@@ -46,30 +44,24 @@ def build_engine(
             "options": "-c statement_timeout=30000 -c lock_timeout=10000 -c timezone=UTC",
         },
     )
-    _ping_idle_connections(engine)
+    _replace_broken_connections(engine)
     _spare_the_disk(engine)
     return engine
 
 
-def _ping_idle_connections(engine: Engine) -> None:
-    """Test a connection before use where it has rested; one used a moment ago is trusted.
+def _replace_broken_connections(engine: Engine) -> None:
+    """Look at a connection's socket before use: one that has something to say while nobody asked has been closed.
 
-    SQLAlchemy's own pre-ping asks at every checkout, a tenth of a decision's time.
+    That sees a server that stopped or was restarted. SQLAlchemy's own pre-ping asks the server at every checkout, a
+    tenth of a decision's time.
     """
 
-    @event.listens_for(engine, "checkin")
-    def _(_connection: Any, record: Any) -> None:
-        record.info["rested_since"] = monotonic()
-
     @event.listens_for(engine, "checkout")
-    def _(connection: Any, record: Any, _proxy: Any) -> None:
-        if monotonic() - record.info.get("rested_since", monotonic()) < TRUSTED_S:
-            return
-        try:
-            connection.cursor().execute("SELECT 1")
-            connection.rollback()
-        except psycopg2.Error as error:
-            raise DisconnectionError("the connection is gone") from error
+    def _(connection: Any, _record: Any, _proxy: Any) -> None:
+        waiting = select.poll()
+        waiting.register(connection.fileno(), select.POLLIN)
+        if connection.closed or waiting.poll(0):
+            raise DisconnectionError("the connection is gone")
 
 
 def _spare_the_disk(engine: Engine) -> None:

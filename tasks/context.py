@@ -84,8 +84,11 @@ def _ground() -> Ground:
 def _execution_context() -> ExecutionContext:
     # Imported here: the reflection worker never talks to the exchange.
     from exchange.client import OkxExchange
+    from exchange.market_cache import MarketCache
+    from exchange.redis_client import build_redis
 
     base = _ground()
+    assert base.settings.redis_url is not None, "REDIS_URL is set by `okxbot up`"
     return ExecutionContext(
         sessions=base.sessions,
         exchange=OkxExchange.from_settings(base.settings),
@@ -94,4 +97,5 @@ def _execution_context() -> ExecutionContext:
         account_id=base.account_id,
         order_prefix=base.order_prefix,
         send=sender(),
+        market=MarketCache(build_redis(base.settings.redis_url.get_secret_value())),
     )

@@ -47,3 +47,13 @@ def test_a_session_after_one_at_once_still_rolls_back(sessions):
         raise RuntimeError
     with at_once(sessions) as connection:
         assert connection.scalar(text("SELECT count(*) FROM undone")) == 0
+
+
+def test_a_connection_whose_server_has_gone_is_replaced_before_use(sessions):
+    with at_once(sessions) as connection:
+        first = connection.scalar(text("SELECT pg_backend_pid()"))
+        with sessions() as other:
+            assert other.scalar(text(f"SELECT pg_terminate_backend({first}, 5000)"))
+    # In its place: the pool has both, and the one that was ended is not given out again.
+    with at_once(sessions) as one, at_once(sessions) as two:
+        assert first not in {pool_member.scalar(text("SELECT pg_backend_pid()")) for pool_member in (one, two)}
