@@ -3,17 +3,17 @@
 One small write each tick. It need not survive a crash of PostgreSQL: after one, the next tick writes it anew.
 """
 
-from sqlalchemy import text, update
+from sqlalchemy import update
 
 from execution.context import ExecutionContext
 from models import BotState
+from models.session import at_once
 
 
 def protection_checked(ctx: ExecutionContext) -> None:
     """A check of all stops has ended, now."""
-    with ctx.sessions.begin() as session:
-        session.execute(text("SET LOCAL synchronous_commit TO off"))
-        session.execute(
+    with at_once(ctx.sessions, lightly=True) as connection:
+        connection.execute(
             update(BotState)
             .where(BotState.account_id == ctx.account_id)
             .values(protection_seen_at=ctx.clock.wall_now())

@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 
 from execution.context import ExecutionContext
 from models import OutboxMessage
+from models.session import at_once
 
 logger = structlog.get_logger()
 
@@ -99,8 +100,9 @@ def _send(ctx: ExecutionContext, messages: Sequence[OutboxMessage]) -> int:
     if len(sent) < len(messages):
         logger.warning("outbox_send_failed", messages=len(messages) - len(sent))
     if sent:
-        with ctx.sessions.begin() as session:
-            session.execute(
+        # Should this be lost with PostgreSQL, the sweep sends it again.
+        with at_once(ctx.sessions, lightly=True) as connection:
+            connection.execute(
                 update(OutboxMessage).where(OutboxMessage.id.in_(sent)).values(sent_at=ctx.clock.wall_now())
             )
     return len(sent)

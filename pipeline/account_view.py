@@ -1,7 +1,7 @@
 """The account as the gate and the analysts see it: read fresh from the exchange, joined with what we know of it.
 
 `read_account` does the I/O and raises `exchange.errors.ReadFailed` when the exchange cannot be read: the caller
-holds. `account_and_history` joins it with PostgreSQL.
+holds. `account_view` joins it with PostgreSQL.
 """
 
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import BindParameter, Connection, Row, Text, bindparam, cast, func, or_, select
+from sqlalchemy import BindParameter, Connection, Row, Select, Text, bindparam, cast, func, or_, select
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Session
 
@@ -32,6 +32,7 @@ A_DAY = timedelta(days=1)
 _ACCOUNT: BindParameter[Any] = bindparam("account_id")
 _SINCE_HOUR: BindParameter[Any] = bindparam("since_hour")
 _EXITS_SINCE: BindParameter[Any] = bindparam("exits_since")
+_READ_AT: BindParameter[Any] = bindparam("read_at")
 _MIDNIGHT: BindParameter[Any] = bindparam("midnight")
 _ENTRIES = (
     select(func.count())
@@ -84,7 +85,21 @@ _LAST_EXITS = (
     .subquery()
 )
 _EXITS = select(func.jsonb_object_agg(_LAST_EXITS.c.inst_id, _LAST_EXITS.c.at, type_=JSONB)).scalar_subquery()
-_KNOWN = select(
+# An entry that ended since: no open intent any more, and perhaps not yet in a reading of then.
+_ENTERED = (
+    select(Order.id)
+    .where(
+        Order.account_id == _ACCOUNT, Order.leg.in_(ENTRY_LEGS),
+        Order.resolved_at >= _READ_AT, Order.acc_fill_sz_contracts > 0,
+    )
+    .exists()
+)  # fmt: skip
+_KNOWN: Select[*tuple[Any, ...]] = select(
+    BotState.state,
+    BotState.halted,
+    BotState.reconciled_at,
+    BotState.protection_seen_at,
+    _ENTERED.label("entered_since"),
     # Kept net of transfers; the exchange's equity contains them.
     (BotState.day_baseline + BotState.transfers_total).label("day_baseline"),
     (BotState.peak_equity + BotState.transfers_total).label("peak_equity"),
@@ -109,6 +124,18 @@ class AccountReading:
     taken_at: datetime  # wall
 
 
+@dataclass(frozen=True, slots=True)
+class AccountView:
+    """The account and its past, and whether it may enter."""
+
+    account: AccountSnapshot
+    history: History
+    entries_allowed: bool
+    protection_seen_at: datetime | None  # wall
+    entered_since: bool  # an entry was filled since the reading was taken
+    taken_at: datetime  # wall
+
+
 def read_account(ctx: PipelineContext) -> AccountReading:
     """Balance and positions, now. Raises ReadFailed."""
     exchange = ctx.execution.exchange
@@ -116,25 +143,33 @@ def read_account(ctx: PipelineContext) -> AccountReading:
     return AccountReading(exchange.balance(), exchange.positions(), taken_at)
 
 
-def account_and_history(
+def account_view(
     ctx: PipelineContext, session: Session | Connection, reading: AccountReading | None, market_now: datetime
-) -> tuple[AccountSnapshot, History]:
-    """Join a reading with what PostgreSQL knows, in one statement: plans, open intents, locks, and the past.
+) -> AccountView:
+    """Join a reading with what PostgreSQL knows, in one statement.
 
     Without a reading, money and positions are not known.
     """
-    midnight = slot_close(ctx.execution.clock.wall_now(), 86400)
+    now = ctx.execution.clock.wall_now()
     given = {
         "account_id": ctx.execution.account_id,
         "since_hour": market_now - timedelta(hours=1),
         "exits_since": market_now - max(A_DAY, timedelta(minutes=ctx.limits.reentry_cooldown_min)),
-        "midnight": midnight,
+        "midnight": slot_close(now, 86400),
+        "read_at": reading.taken_at if reading else now,
     }
     known = session.execute(_KNOWN, given).one()
-    return _account(ctx, reading, known), _history(ctx, known)
+    return AccountView(
+        account=_account(ctx, reading, known),
+        history=_history(ctx, known),
+        entries_allowed=_entries_allowed(known, now),
+        protection_seen_at=known.protection_seen_at,
+        entered_since=known.entered_since,
+        taken_at=now,
+    )
 
 
-def _account(ctx: PipelineContext, reading: AccountReading | None, known: Row[Any]) -> AccountSnapshot:
+def _account(ctx: PipelineContext, reading: AccountReading | None, known: Row[*tuple[Any, ...]]) -> AccountSnapshot:
     mirror, intents = known.positions or {}, known.intents or []
     return AccountSnapshot(
         taken_at=reading.taken_at if reading else ctx.execution.clock.wall_now(),
@@ -155,7 +190,7 @@ def _account(ctx: PipelineContext, reading: AccountReading | None, known: Row[An
     )
 
 
-def _history(ctx: PipelineContext, known: Row[Any]) -> History:
+def _history(ctx: PipelineContext, known: Row[*tuple[Any, ...]]) -> History:
     return History(
         consecutive_losses=known.consecutive_losses,
         cooldown_until=known.cooldown_until,
@@ -185,7 +220,7 @@ def _decimal(written: str | None) -> Decimal | None:
     return None if written is None else Decimal(written)
 
 
-def entries_allowed(state: BotState, now: datetime) -> bool:
+def _entries_allowed(known: Row[*tuple[Any, ...]], now: datetime) -> bool:
     """Running, not halted, and reconciled as lately as the one that sends an entry will ask for. `now` is wall."""
-    reconciled = state.reconciled_at is not None and now - state.reconciled_at <= RECONCILED_WITHIN
-    return reconciled and state.state == "running" and not state.halted
+    reconciled = known.reconciled_at is not None and now - known.reconciled_at <= RECONCILED_WITHIN
+    return reconciled and known.state == "running" and not known.halted

@@ -38,16 +38,6 @@ def claim(session: Session, cycle_id: int, stages: tuple[str, ...], now: datetim
     return cycle
 
 
-def hold(session: Session, cycle_id: int, token: UUID) -> DecisionCycle:
-    """Lock the cycle for a result decided inside this transaction. Raises StaleClaim if the claim is not ours."""
-    row = session.execute(
-        select(DecisionCycle).where(DecisionCycle.id == cycle_id, DecisionCycle.claim_token == token).with_for_update()
-    ).scalar_one_or_none()
-    if row is None:
-        raise StaleClaim(f"cycle {cycle_id}")
-    return row
-
-
 def settle(
     session: Session | Connection, cycle: DecisionCycle, token: UUID, values: dict[str, Any], entry: dict[str, Any]
 ) -> None:

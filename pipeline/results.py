@@ -50,14 +50,12 @@ def store(ctx: PipelineContext, cycle: DecisionCycle, answer: Next, started: dat
 def _store_in_transaction(
     ctx: PipelineContext, cycle: DecisionCycle, answer: Next, started: datetime, now: datetime, queue: str
 ) -> Next:
-    token = cycle.claim_token
-    assert token is not None
     with ctx.execution.sessions.begin() as session:
         if answer.write is None:
             claims.lightly(session)
         else:
-            row = claims.hold(session, cycle.id, token)
-            answer = replace(answer.write(session, row) or answer, write=None)
+            # Not locked first: should the claim be lost meanwhile, the last statement says so and nothing is kept.
+            answer = replace(answer.write(session, cycle) or answer, write=None)
             session.flush()
         result = _result(ctx, cycle, answer, started, now, queue)
         result.write(session, cycle)

@@ -9,7 +9,7 @@ from typing import Any
 from exchange.errors import ReadFailed
 from models import DecisionCycle
 from models.session import at_once
-from pipeline.account_view import account_and_history, read_account
+from pipeline.account_view import account_view, read_account
 from pipeline.context import PipelineContext
 from pipeline.market_view import MarketUnavailable, full_snapshot
 from pipeline.stage import Next, Retryable
@@ -33,15 +33,15 @@ def collect(ctx: PipelineContext, cycle: DecisionCycle) -> Next:
     except (ReadFailed, ClockUnavailable) as error:
         return Next("journal", reason=f"hold: account state unknown: {error}")
     with at_once(ctx.execution.sessions) as connection:
-        account, past = account_and_history(ctx, connection, reading, market_now)
+        view = account_view(ctx, connection, reading, market_now)
     values: dict[str, Any] = {
         "snapshot": {
             "market": market.model_dump(mode="json"),
-            "account": account.model_dump(mode="json"),
-            "history": past.model_dump(mode="json"),
+            "account": view.account.model_dump(mode="json"),
+            "history": view.history.model_dump(mode="json"),
         },
     }
-    position = account.position(cycle.inst_id)
+    position = view.account.position(cycle.inst_id)
     invalidated = _invalidated(position, market)
     if invalidated:
         decision = Decision(action=Action.CLOSE, inst_id=cycle.inst_id, reasoning=f"invalidated: {invalidated}",

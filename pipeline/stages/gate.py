@@ -9,14 +9,13 @@ from datetime import datetime
 from decimal import Decimal
 
 import structlog
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from exchange.errors import ReadFailed
 from execution import intents
 from execution.errors import DuplicateIntent
-from models import BotState, DecisionCycle, Order, RiskVerdict
-from pipeline.account_view import AccountReading, account_and_history, entries_allowed, read_account
+from models import DecisionCycle, RiskVerdict
+from pipeline.account_view import AccountReading, account_view, read_account
 from pipeline.context import PipelineContext
 from pipeline.market_view import MarketUnavailable, live_market
 from pipeline.stage import Next
@@ -24,7 +23,6 @@ from trading.clock import ClockUnavailable
 from trading.decision import ENTERING, EXITING, Action, Decision
 from trading.gate.gate import judge
 from trading.gate.verdict import GateInput, Verdict
-from trading.orders import ENTRY_LEGS
 from trading.snapshot import MarketSnapshot, PositionPlan
 
 logger = structlog.get_logger()
@@ -75,25 +73,23 @@ def _decide(
     reading: AccountReading | None,
     market_now: datetime,
 ) -> Next:
-    account_id = ctx.execution.account_id
-    intents.account_lock(session, account_id)
-    if decision.action in ENTERING and reading is not None and _entered_since(session, account_id, reading.taken_at):
+    intents.account_lock(session, ctx.execution.account_id)
+    view = account_view(ctx, session, reading, market_now)
+    if decision.action in ENTERING and view.entered_since:
         return Next("gate", delay_s=AGAIN_S, reason="another entry was filled while the account was read")
-    account, past = account_and_history(ctx, session, reading, market_now)
-    state, now = session.get_one(BotState, account_id), ctx.execution.clock.wall_now()
     given = GateInput(
         decision=decision,
         decided_at=decided_at,
-        now=now,
+        now=view.taken_at,
         market_now=market_now,
         market=seen,
         live=live,
-        account=account,
-        history=past,
+        account=view.account,
+        history=view.history,
         instrument=ctx.instruments[cycle.inst_id],
         limits=ctx.limits,
-        entries_allowed=entries_allowed(state, now),
-        protection_seen_at=state.protection_seen_at,
+        entries_allowed=view.entries_allowed,
+        protection_seen_at=view.protection_seen_at,
     )
     verdict = judge(given)
     session.add(_stored(cycle.id, verdict, given))
@@ -112,12 +108,6 @@ def _decide(
     except DuplicateIntent as duplicate:
         return Next("journal", reason=f"rejected: another open entry: {duplicate}")
     return Next("execute", reason=verdict.reason if verdict.reason != "approved" else decision.reasoning)
-
-
-def _entered_since(session: Session, account_id: int, at: datetime) -> bool:
-    """Whether an entry ended after `at` (wall): no open intent any more, and perhaps not yet in a reading of then."""
-    ended = (Order.account_id == account_id) & Order.leg.in_(ENTRY_LEGS) & (Order.resolved_at >= at)
-    return session.scalar(select(Order.id).where(ended, Order.acc_fill_sz_contracts > 0).limit(1)) is not None
 
 
 def _plan(

@@ -25,7 +25,7 @@ from models import DecisionCycle, RiskVerdict
 from models.session import build_engine, build_sessions
 from paper.launch import ExchangeProcess, launch
 from pipeline import runner
-from pipeline.account_view import account_and_history, read_account
+from pipeline.account_view import account_view, read_account
 from pipeline.context import PipelineContext
 from pipeline.limits import limits_of
 from pipeline.market_view import BARS, full_snapshot
@@ -99,7 +99,7 @@ class Desk:
         market = full_snapshot(self.ctx, inst_id, self.slot)
         reading = read_account(self.ctx)
         with self.bot.sessions() as session:
-            account, past = account_and_history(self.ctx, session, reading, self.bot.ctx.clock.market_now())
+            view = account_view(self.ctx, session, reading, self.bot.ctx.clock.market_now())
         assert market.last is not None
         up = Decimal(-1 if action is Action.OPEN_SHORT else 1)
         entering = action not in (Action.CLOSE, Action.HOLD)
@@ -110,7 +110,7 @@ class Desk:
             confidence=Decimal("0.7"),
         )  # fmt: skip
         snapshot = {name: part.model_dump(mode="json") for name, part in
-                    (("market", market), ("account", account), ("history", past))}  # fmt: skip
+                    (("market", market), ("account", view.account), ("history", view.history))}  # fmt: skip
         given = {"stage": "gate", "snapshot": snapshot, "decision": decision.model_dump(mode="json"),
                  "decided_at": wall_now()}  # fmt: skip
         return self.cycle(inst_id, **given | columns)
