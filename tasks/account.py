@@ -29,7 +29,7 @@ def reconcile(reason: str = "asked") -> None:
     check_after_start(ctx)
 
 
-@app.task(name="account.reconcile_due", base=RepeatableTask)
+@app.task(name="account.reconcile_due", base=RepeatableTask, send_events=False)
 def reconcile_due() -> None:
     """Reconcile once a wall minute, whoever asks how often; and at once while none has succeeded since the start."""
     ctx = execution_context()
@@ -44,25 +44,25 @@ def reconcile_due() -> None:
             run_reconcile(ctx, "minute")
 
 
-@app.task(name="account.resolve", base=RepeatableTask)
+@app.task(name="account.resolve", base=RepeatableTask, send_events=False)
 def resolve() -> None:
     """Look for the truth about orders whose outcome is unknown."""
     resolve_unknown(execution_context())
 
 
-@app.task(name="account.invariants", base=RepeatableTask)
+@app.task(name="account.invariants", base=RepeatableTask, send_events=False)
 def invariants() -> None:
     """See that what must hold holds."""
     check_invariants(execution_context())
 
 
-@app.task(name="account.clock_skew", base=RepeatableTask)
+@app.task(name="account.clock_skew", base=RepeatableTask, send_events=False)
 def clock_skew() -> None:
     """Measure the exchange's wall clock against ours."""
     measure(execution_context())
 
 
-@app.task(name="account.snapshots_due", base=RepeatableTask)
+@app.task(name="account.snapshots_due", base=RepeatableTask, send_events=False)
 def snapshots_due() -> None:
     """Take the hourly, daily and weekly snapshots whose slot has come."""
     take_due_snapshots(execution_context())

@@ -14,6 +14,7 @@ def main() -> int:
     from settings import load_settings
     from tasks.app import app
 
+    app.conf.task_send_sent_event = False  # a tick is no news
     home = load_settings().okxbot_home
     folder = home / "run"
     folder.mkdir(parents=True, exist_ok=True)

@@ -30,7 +30,7 @@ def run(cycle_id: int) -> None:
     runner.advance(pipeline_context(), cycle_id, "cycle")
 
 
-@app.task(name="cycle.due", base=RepeatableTask)
+@app.task(name="cycle.due", base=RepeatableTask, send_events=False)
 def due() -> None:
     """Beat's watchdog: open slots the feed did not open."""
     ctx = pipeline_context()
@@ -38,7 +38,7 @@ def due() -> None:
         runner.drive(ctx, cycle, "cycle")
 
 
-@app.task(name="cycle.sweep", base=RepeatableTask)
+@app.task(name="cycle.sweep", base=RepeatableTask, send_events=False)
 def sweep() -> None:
     """Send lost messages again."""
     sent = sweeping.sweep(pipeline_context())

@@ -17,7 +17,7 @@ def submit(order_id: int) -> None:
     order_was_handled(ctx, order_id)
 
 
-@app.task(name="protect.check", base=OnceTask)
+@app.task(name="protect.check", base=OnceTask, send_events=False)
 def check() -> None:
     """See that every position is covered by a live stop, and mend what is not."""
     ctx = execution_context()

@@ -14,7 +14,7 @@ def review(trade_id: int) -> None:
     learning.review_trade(ground(), trade_id)
 
 
-@app.task(name="reflection.due", base=ModelTask)
+@app.task(name="reflection.due", base=ModelTask, send_events=False)
 def due() -> None:
     """Reflect deeply when 20 trades have closed or six hours have passed, once a window."""
     from pipeline import learning

@@ -46,6 +46,11 @@ def test_task_goes_to_its_queue_under_its_policy(name: str):
         assert not getattr(task, "autoretry_for", ())
 
 
+def test_flower_hears_of_what_was_asked_for_and_not_of_beats_ticks():
+    ticks = {entry["task"] for entry in celeryconfig.beat_schedule.values()}
+    assert {name for name in OURS if not app.tasks[name].send_events} == ticks & set(OURS)
+
+
 @pytest.mark.parametrize("options", [{"countdown": 1}, {"eta": "2030-01-01T00:00:00Z"}, {"link": "x"}])
 def test_a_task_that_changes_the_exchange_takes_no_delay_and_no_chain(options: dict):
     with pytest.raises(ValueError, match="takes no countdown"):
