@@ -9,7 +9,7 @@ from sqlalchemy import update
 
 from execution.heartbeat import protection_checked
 from models import BotState, Order
-from pipeline.account_view import account_and_history, read_account
+from pipeline.account_view import account_view, read_account
 from trading.clock import wall_now
 from trading.decision import Action
 from trading.loss import fall_pct
@@ -112,7 +112,7 @@ def test_an_entry_that_was_filled_in_part_and_canceled_counts_against_the_hour(d
             session.execute(update(Order).values(state="canceled", acc_fill_sz_contracts=filled))
         now = desk.bot.ctx.clock.market_now()
         with desk.bot.sessions() as session:
-            return account_and_history(desk.ctx, session, read_account(desk.ctx), now)[1].entries_last_hour
+            return account_view(desk.ctx, session, read_account(desk.ctx), now).history.entries_last_hour
 
     assert entries(Decimal("0.1")) == 1
     assert entries(Decimal(0)) == 0

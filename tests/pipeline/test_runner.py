@@ -10,7 +10,7 @@ import pytest
 from exchange.client import OkxExchange
 from exchange.market_series import SeriesCache
 from exchange.redis_client import build_redis
-from models import Order
+from models import Order, RiskVerdict
 from pipeline import claims, runner
 from pipeline.stage import LEASE_S, StaleClaim
 from trading.clock import wall_now
@@ -66,6 +66,22 @@ def test_a_claim_that_ran_out_drops_its_result(desk):
         assert slow.result(10) == "not_ours"
     assert quick in ("done", "execute")
     assert desk.stages(cycle_id) == stages
+
+
+def test_a_gate_whose_claim_was_lost_while_it_decided_leaves_nothing_behind(desk):
+    cycle_id = desk.decided(Action.OPEN_LONG)
+    desk.bot.fault("reply_delayed", "/api/v5/account/balance", seconds=1.2)
+    with ThreadPoolExecutor(1) as pool:
+        slow = pool.submit(desk.advance, cycle_id)
+        while desk.row(cycle_id).claim_token is None:
+            pass
+        desk.change(cycle_id, claim_token="5f0c1a52-5a5b-4a55-8a55-0123456789ab")
+        assert slow.result(10) == "not_ours"
+    assert desk.row(cycle_id).stage == "gate"
+    assert desk.bot.sent == []
+    with desk.bot.sessions() as session:
+        assert session.query(Order).count() == 0
+        assert session.query(RiskVerdict).count() == 0
 
 
 def test_a_running_lease_keeps_everybody_else_out(desk):

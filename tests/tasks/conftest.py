@@ -152,7 +152,8 @@ class _Server:
     def __init__(self, url: str) -> None:
         import httpx
 
-        self._http = httpx.Client(base_url=url, timeout=30)
+        port = httpx.get(f"{url}/paper/clock").json()["admin_port"]
+        self._http = httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30)
 
     def get(self, path: str) -> Any:
         return self._http.get(path).json()
