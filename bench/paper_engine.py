@@ -32,7 +32,7 @@ def _round(engine: Engine, account: str, number: int, price: Decimal) -> int:
 
 @figure("paper-engine")
 def paper_engine() -> Measured:
-    """Requests a second by the engine: limit orders placed, amended, cancelled, market orders filled, by 50 accounts."""
+    """Requests a second: limit orders placed, amended, cancelled, market orders filled, by 50 accounts."""
     exchange = Exchange(PaperOptions(speed="lockstep", warmup_bars=300))
     engine = exchange.engine
     names = [f"{number:018d}" for number in range(ACCOUNTS)]
