@@ -13,6 +13,7 @@ import itertools
 import json
 import sys
 from datetime import UTC
+from functools import partial
 from time import monotonic, perf_counter
 from typing import cast
 
@@ -87,7 +88,7 @@ async def orders(port: int, seconds: float, connections: int, rate: float, accou
     made: list[Orders] = []
     for index in range(connections):
         account = accounts[index % len(accounts)]
-        _, each = await loop.create_connection(lambda a=account: Orders(a, numbers, samples), "127.0.0.1", port)
+        _, each = await loop.create_connection(partial(Orders, account, numbers, samples), "127.0.0.1", port)
         made.append(each)
     began = monotonic()
     if rate:
@@ -123,7 +124,7 @@ class Socket(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
-        transport.write(
+        self._transport.write(
             b"GET /ws/v5/public HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
             b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
         )
