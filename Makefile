@@ -27,7 +27,7 @@ lint: $(VENV)/.installed-dev ## Check style, types and the walls between the roo
 format: $(VENV)/.installed-dev ## Rewrite the sources in the project's style
 	@cd '$(HERE)' && '$(VENV)/bin/ruff' check --fix-only --quiet . ; '$(VENV)/bin/ruff' format .
 
-docs: $(VENV)/.installed ## Rewrite docs/configuration.md and .env.example from the settings
+docs: $(VENV)/.installed ## Rewrite docs/configuration.md, .env.example and docs/outcomes.md from what decides
 	@cd '$(HERE)' && '$(PY)' -m runtime.configuration_reference && exec '$(PY)' -m paper.reference
 
 bench: $(VENV)/.installed-dev ## Measure; ARGS="NAME… --json" as for `okxbot bench`

@@ -28,7 +28,7 @@ def halt(
     """Allow no new entry from now on; open positions keep their stops and may still be closed."""
     with connected() as connection:
         answer = control.halt(
-            _context(connection), reason=" ".join(reason or []) or "by hand", actor=_actor(), channel="cli"
+            execution_context(connection), reason=" ".join(reason or []) or "by hand", actor=actor(), channel="cli"
         )
     state = "halted" if answer.new else "was halted already"
     print(f"{state} ({answer.kind}): {answer.reason}")
@@ -43,7 +43,7 @@ def resume() -> None:
     """Lift the halt and re-base the limit that was breached."""
     with connected() as connection:
         try:
-            lifted = control.resume(_context(connection), actor=_actor(), channel="cli")
+            lifted = control.resume(execution_context(connection), actor=actor(), channel="cli")
         except Refused as refusal:
             raise OperatorError(str(refusal)) from None
     if connection.stopped:
@@ -63,9 +63,9 @@ def flatten(
                 "the paper exchange is stopped together with the bot, so nothing can be closed; `okxbot up` starts "
                 "both (`okxbot halt` before keeps it from opening anything)"
             )
-        context = _context(connection, needs_exchange=True)
+        context = execution_context(connection, needs_exchange=True)
         try:
-            answer = control.flatten(context, all_=all_, actor=_actor(), channel="cli")
+            answer = control.flatten(context, all_=all_, actor=actor(), channel="cli")
         except Refused as refusal:
             raise OperatorError(str(refusal)) from None
     for line in _lines(answer):
@@ -82,7 +82,8 @@ def _lines(answer: FlattenAnswer) -> list[str]:
     return [*lines, "halted, but NOT flat; the exchange still shows: " + ", ".join(answer.left)]
 
 
-def _context(connection: Connection, *, needs_exchange: bool = False) -> ExecutionContext:
+def execution_context(connection: Connection, *, needs_exchange: bool = False) -> ExecutionContext:
+    """What acting needs, from the command line. Raises OperatorError without the keys it needs."""
     # A command answers in its own words; the audit log keeps what was done.
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     try:
@@ -107,5 +108,6 @@ def _nowhere(_task: str, _queue: str, _args: list[Any]) -> bool:
     return False
 
 
-def _actor() -> str:
+def actor() -> str:
+    """Who gives the order, for the audit log."""
     return getpass.getuser()

@@ -1,65 +1,59 @@
 """The table: what one mutating call's answer means. The only place that decides accepted, rejected or
 unknown.
 
+The codes are in `outcome_codes.csv`, from which `docs/outcomes.md` is generated; a code that is not there is unknown.
 Rejected are only codes OKX documents as a refusal made before anything took effect. Everything else that is
 not a plain success is unknown: listed ambiguous codes, codes nobody documented, 5xx, timeouts, lost
 connections, text that is not JSON. A wrong "rejected" loses an order that exists; a wrong "unknown" costs one
 look-up.
 """
 
-from collections.abc import Iterable
+import csv
+from dataclasses import dataclass
+from pathlib import Path
 
 from exchange.transport import Envelope, TransportFailure
 from trading.orders import Outcome, OutcomeKind
 
-# Mean neither yes nor no, whatever a range below says.
-AMBIGUOUS = frozenset({
-    "50001",  # service temporarily unavailable
-    "50004",  # endpoint request timeout: "does not mean that the request was successful or failed"
-    "50005",  # endpoint inactive or unavailable
-    "50013",  # systems are busy
-    "50026",  # system error
-    "51054",  # request timed out
-    "51149",  # order timed out: "does not mean that the request was successful or failed"
-    "51412",  # cancellation timed out
-    "50042",  # repeated request,
-    "50071",  # and an id that exists already: our ids are sent once, so the first of the two took effect
-    "51016",
-    "51065",
-    "51068",
-})  # fmt: skip
-
-# Documented refusals, as runs of documented codes; the gaps are codes OKX does not document: unknown.
-_REFUSALS = """
-50000 50002 50006-50012 50014-50025 50027-50030 50032-50033 50035-50041 50044-50053 50055-50064
-50067 50069 50072 50075-50077 50100-50116 50118-50122
-51000-51012 51014-51044 51046-51053 51055-51059 51063 51066 51069-51096 51098-51113 51115-51117
-51120-51140 51142-51144 51147-51148 51150 51152-51156 51158-51159 51162-51171 51173-51182
-51185-51187 51192-51197 51201-51207 51220-51226 51250-51265 51267-51295 51298-51300 51302-51313
-51317 51320-51333 51340-51359 51370 51380-51411 51413 51415-51416 51500-51503 51505-51514
-51521-51532 51536-51539 51543 51600-51603
-54000-54001 54004-54009 54011-54012 54018-54019 54024-54031 54035-54036 54070-54075
-59000-59002 59004-59006 59101-59114 59117-59118 59122-59125 59128-59130 59132-59139 59200-59202
-59206 59300-59317 59319 59601 59603-59604 59606 59641-59643 59648-59652 59658-59662 59664-59666
-59668-59676 59678-59679 59683-59684 59686
-"""
+TABLE_FILE = Path(__file__).with_name("outcome_codes.csv")
 
 
-def _expand(runs: str) -> Iterable[str]:
-    for run in runs.split():
-        first, _, last = run.partition("-")
-        for code in range(int(first), int(last or first) + 1):
-            yield str(code)
+@dataclass(frozen=True, slots=True)
+class Meaning:
+    """One row of the table: OKX's code, what it means for a mutation, OKX's words, and why where that needs one."""
+
+    code: str
+    kind: OutcomeKind
+    message: str
+    why: str
 
 
-REFUSED = frozenset(_expand(_REFUSALS)) - AMBIGUOUS
+def _read() -> dict[str, Meaning]:
+    with TABLE_FILE.open(encoding="utf-8", newline="") as lines:
+        rows = [Meaning(r["code"], OutcomeKind(r["means"]), r["message"], r["why"]) for r in csv.DictReader(lines)]
+    return {row.code: row for row in rows}
+
+
+TABLE = _read()
+REFUSED = frozenset(row.code for row in TABLE.values() if row.kind is OutcomeKind.REJECTED)
+AMBIGUOUS = frozenset(row.code for row in TABLE.values() if row.kind is OutcomeKind.UNKNOWN)
+
+TRANSPORT: tuple[tuple[str, OutcomeKind, str], ...] = (
+    ("connect_failed", OutcomeKind.REJECTED, "no connection came up: nothing was written"),
+    ("connect_timeout", OutcomeKind.REJECTED, "no connection came up in time: nothing was written"),
+    ("pool_timeout", OutcomeKind.REJECTED, "no connection was free in time: nothing was written"),
+    ("timeout", OutcomeKind.UNKNOWN, "written, and no answer in time"),
+    ("connection_lost", OutcomeKind.UNKNOWN, "the connection broke after something was written"),
+    ("http_NNN", OutcomeKind.UNKNOWN, "an answer that is not OKX's JSON, whatever its status"),
+    ("HTTP 5xx", OutcomeKind.UNKNOWN, "whatever code comes with it"),
+)
+"""Failures without an answer of OKX, for readers: `TransportFailure.sent` decides."""
 
 
 def kind_of(code: str) -> OutcomeKind:
     """What an OKX code (per item `sCode` where there is one) means for a mutation."""
-    if code == "0":
-        return OutcomeKind.ACCEPTED
-    return OutcomeKind.REJECTED if code in REFUSED else OutcomeKind.UNKNOWN
+    row = TABLE.get(code)
+    return OutcomeKind.UNKNOWN if row is None else row.kind
 
 
 def classify(answer: Envelope | TransportFailure, id_field: str | None = None) -> Outcome:

@@ -66,21 +66,41 @@ def _give_up_on_submitting(ctx: ExecutionContext) -> None:
                 locked(ctx, session, order)
 
 
-def _resolve(ctx: ExecutionContext, order: Order) -> str:
-    at = ctx.exchange.server_time()  # before the looks: what they miss was missing then
-    if order.looked_from is None:
-        order = _look_from(ctx, order, at)
+def look_up(ctx: ExecutionContext, order: Order) -> str | None:
+    """What the exchange shows of an order: its state; None when it shows none. Raises ReadFailed."""
+    found = _find_algo(ctx, order) if order.kind == "algo" else _find(ctx, order)
+    return None if found is None else found.state
+
+
+def adopt(ctx: ExecutionContext, order: Order) -> bool:
+    """Bring the order to what the exchange shows, if it shows it. Raises ReadFailed."""
     if order.kind == "algo":
         algo = _find_algo(ctx, order)
         if algo is not None:
             mirror.ingest_algo(ctx, algo, source="resolver")
-            return "found"
-    else:
-        report = _find(ctx, order)
-        if report is not None:
-            mirror.ingest_order(ctx, report, source="resolver")
-            return "found"
-    if at <= _last_moment(ctx, order) + timedelta(seconds=ctx.settings.unknown_grace_s):
+        return algo is not None
+    report = _find(ctx, order)
+    if report is not None:
+        mirror.ingest_order(ctx, report, source="resolver")
+    return report is not None
+
+
+def time_is_up(ctx: ExecutionContext, order: Order) -> tuple[Order, bool]:
+    """Whether the request can no longer take effect, by the exchange's clock; and the order with its first look noted.
+
+    Asked before the looks: what they miss was missing then. Raises ReadFailed.
+    """
+    at = ctx.exchange.server_time()
+    if order.looked_from is None:
+        order = _look_from(ctx, order, at)
+    return order, at > _last_moment(ctx, order) + timedelta(seconds=ctx.settings.unknown_grace_s)
+
+
+def _resolve(ctx: ExecutionContext, order: Order) -> str:
+    order, up = time_is_up(ctx, order)
+    if adopt(ctx, order):
+        return "found"
+    if not up:
         return "too_early"
     held = _held(ctx.exchange.positions(order.inst_id), order.inst_id)
     expected = expected_contracts(ctx, order.inst_id)

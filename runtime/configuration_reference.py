@@ -11,6 +11,7 @@ from typing import Any, Literal, get_args, get_origin
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
+from exchange.outcome_reference import outcomes_markdown
 from settings import CHECKOUT, DemoSettings, LiveSettings, PaperSettings, Settings
 
 GROUPS: tuple[tuple[str, type[Settings], type[Settings] | None], ...] = (
@@ -97,7 +98,8 @@ def _kind(annotation: Any) -> str:
 
 
 def main() -> None:
-    """Rewrite both files."""
+    """Rewrite both files, and the table of outcomes."""
+    (CHECKOUT / "docs" / "outcomes.md").write_text(outcomes_markdown())
     (CHECKOUT / "docs" / "configuration.md").write_text(configuration_markdown())
     (CHECKOUT / ".env.example").write_text(env_example())
 

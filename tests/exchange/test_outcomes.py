@@ -1,8 +1,11 @@
 """The table that decides what an answer means."""
 
+from pathlib import Path
+
 import pytest
 
-from exchange.outcomes import AMBIGUOUS, REFUSED, classify, kind_of
+from exchange.outcome_reference import outcomes_markdown
+from exchange.outcomes import AMBIGUOUS, REFUSED, TABLE, TABLE_FILE, classify, kind_of
 from exchange.transport import Envelope, TransportFailure
 from trading.orders import OutcomeKind
 
@@ -33,6 +36,16 @@ def test_code_means(code: str, meaning: OutcomeKind) -> None:
 
 def test_no_ambiguous_code_counts_as_a_refusal() -> None:
     assert not AMBIGUOUS & REFUSED
+
+
+def test_the_documented_table_is_the_one_that_decides(checkout: Path) -> None:
+    assert (checkout / "docs" / "outcomes.md").read_text() == outcomes_markdown()
+
+
+def test_every_code_stands_in_the_table_once_with_a_reason_where_it_is_no_refusal() -> None:
+    assert len(TABLE) == len(TABLE_FILE.read_text().splitlines()) - 1
+    assert all(row.why for row in TABLE.values() if row.kind is not REJECTED)
+    assert [row.code for row in TABLE.values() if row.kind is ACCEPTED] == ["0"]
 
 
 def answer(code: str, *items: dict[str, str], status: int = 200, message: str = "") -> Envelope:
