@@ -35,8 +35,10 @@ bench: $(VENV)/.installed-dev ## Measure; ARGS="NAME… --json" as for `okxbot b
 
 lock: ## Resolve requirements*.in into requirements*.lock anew (needs the package index)
 	@test -x '$(HERE)/.venv-lock/bin/uv' || { '$(PY)' -m venv '$(HERE)/.venv-lock' && '$(HERE)/.venv-lock/bin/python' -m pip install -q uv; }
-	@cd '$(HERE)' && for each in requirements requirements-dev; do \
-	  .venv-lock/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header $$each.in -o $$each.lock || exit 1; done
+	@cd '$(HERE)' && lock() { .venv-lock/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes \
+	    --no-emit-index-url --no-header "$$@"; } && \
+	  lock requirements.in -o requirements.lock && \
+	  lock requirements-dev.in -c requirements.lock -o requirements-dev.lock
 
 clean: ## Remove the virtual environment and caches (never the bot's home folder)
 	@rm -rf '$(VENV)' '$(HERE)/.venv-lock' '$(HERE)/build' '$(HERE)'/*.egg-info

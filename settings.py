@@ -372,12 +372,24 @@ _TYPES: dict[str, type[PaperSettings] | type[DemoSettings] | type[LiveSettings]]
 
 def _dotenv(home: str | None) -> dict[str, str]:
     values: dict[str, str] = {}
-    folders = [CHECKOUT] + ([Path(home).expanduser()] if home else [])
+    try:
+        folders = [CHECKOUT] + ([Path(home).expanduser()] if home else [])
+    except RuntimeError:
+        raise SettingsError(f"OKXBOT_HOME: there is no such user's home on this machine: {home}") from None
     for folder in folders:
         path = folder / ".env"
         if path.is_file():
-            values |= {k.upper(): v for k, v in dotenv_values(path).items() if v is not None and v != ""}
+            values |= _read_dotenv(path)
     return values
+
+
+def _read_dotenv(path: Path) -> dict[str, str]:
+    try:
+        return {k.upper(): v for k, v in dotenv_values(path).items() if v is not None and v != ""}
+    except OSError as trouble:
+        raise SettingsError(f"{path}: cannot be read: {trouble.strerror}") from None
+    except UnicodeDecodeError:
+        raise SettingsError(f"{path}: is not UTF-8 text; save it as UTF-8") from None
 
 
 def _unknown(key: str, known: set[str], where: str) -> str:

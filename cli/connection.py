@@ -65,7 +65,11 @@ def connected(settings: AnySettings | None = None) -> Iterator[Connection]:
             yield connection
         return
     with database_alone(plan) as alone:
-        connection = _connection(settings, alone, stopped=True)
+        try:
+            connection = _connection(settings, alone, stopped=True)
+        except OperationalError as error:
+            # The server runs; it has no database of ours yet.
+            raise _unfinished(plan) from error
         with _one_line_if_it_breaks(connection):
             yield connection
 
@@ -97,11 +101,15 @@ def _connection(settings: AnySettings, plan: Plan, *, stopped: bool) -> Connecti
         account = session.scalars(select(Account)).one_or_none() if there else None
         state = session.get(BotState, account.id) if account is not None else None
     if account is None or state is None:
-        raise OperatorError(
-            f"the database of {plan.home.folder} has no account yet: the first start has not finished; "
-            + ("run `okxbot up`" if stopped else "wait for it, or see what `okxbot up` says")
-        )
+        raise _unfinished(plan)
     return Connection(plan, settings, engine, sessions, account.id, account.order_prefix, stopped)
+
+
+def _unfinished(plan: Plan) -> OperatorError:
+    return OperatorError(
+        f"the first start of the bot in {plan.home.folder} has not finished, there is nothing to see yet; `okxbot up` "
+        "finishes it"
+    )
 
 
 def _silent(plan: Plan) -> OperatorError:

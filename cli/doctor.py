@@ -4,6 +4,7 @@ Contract: a check returns its good news or raises `OperatorError` with what is w
 anything that runs. Exit status 1 if any check fails. Nothing secret is shown.
 """
 
+import os
 import platform
 import re
 import socket
@@ -113,6 +114,9 @@ def check_settings(settings: AnySettings) -> str:
 
 def check_home(home: Home) -> str:
     if not home.folder.exists():
+        above = next(each for each in home.folder.parents if each.exists())
+        if not above.is_dir() or not os.access(above, os.W_OK | os.X_OK):
+            raise OperatorError(f"{home.folder} cannot be made in {above}; choose another folder with OKXBOT_HOME")
         return f"{home.folder} will be made at the first start"
     home.prepare()
     home.secrets()

@@ -8,6 +8,8 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from runtime.home import LEAST_FREE_MB
+
 STATE_STYLE = {"running": "bold green", "halted": "bold red", "starting": "yellow", "draining": "yellow"}
 OUTCOME_STYLE = {"opened": "green", "added": "green", "closed": "cyan", "reduced": "cyan", "rejected": "yellow",
                  "failed": "red", "unknown": "bold red"}  # fmt: skip
@@ -87,6 +89,8 @@ def _foot(status: dict[str, Any]) -> RenderableType:
     line.append(f"{len(services) - len(down)} of {len(services)} running", style="green" if not down else "red")
     for name, state in down.items():
         line.append(f"  {name} {state.lower()}", style="red")
+    if status["disk_free_mb"] < LEAST_FREE_MB:
+        line.append(f"\ndisk: {disk_words(status)}", style="bold red")
     ages = "  ".join(f"{channel} {age:.1f}s" for channel, age in sorted(status["feed_age_s"].items()))
     line.append(f"\nfeed age {ages or 'unknown: Redis does not answer'}", style="dim" if ages else "red")
     line.append("\n" + "  ".join(f"{name} {url}" for name, url in status["urls"].items()), style="dim")
@@ -111,7 +115,13 @@ def plain_lines(status: dict[str, Any]) -> list[str]:
             f"  cycle {c['id']} {c['instrument']} {c['slot']} {c['action'] or '-'} "
             f"{c['outcome'] or c['stage']}: {c['reason'] or ''}"
         )
+    if status["disk_free_mb"] < LEAST_FREE_MB:
+        lines.append(f"  disk: {disk_words(status)}")
     return lines
+
+
+def disk_words(status: dict[str, Any]) -> str:
+    return f"only {status['disk_free_mb']} MB are free: free some space, the bot then carries on"
 
 
 def orders_words(status: dict[str, Any]) -> str:

@@ -31,6 +31,14 @@ class Incident:
         return f"{self.service} does not stay up and was given up ({self.detail}); see its log"
 
 
+def _parsed(line: str) -> Incident | None:
+    """None for a line cut short by a full disk."""
+    try:
+        return Incident(**json.loads(line))
+    except (ValueError, TypeError):
+        return None
+
+
 class IncidentLog:
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -44,12 +52,13 @@ class IncidentLog:
         if self.path.exists() and self.path.stat().st_size > _LARGEST:
             return
         with self.path.open("a") as file:
-            file.write(json.dumps(asdict(incident)) + "\n")
+            # On a line of its own even where a full disk has cut the one before short.
+            file.write("\n" + json.dumps(asdict(incident)) + "\n")
 
     def all(self) -> list[Incident]:
         if not self.path.exists():
             return []
-        return [Incident(**json.loads(line)) for line in self.path.read_text().splitlines()]
+        return [found for line in self.path.read_text(errors="replace").splitlines() if (found := _parsed(line))]
 
     def news(self) -> list[Incident]:
         """Those not returned before by this object."""

@@ -18,11 +18,11 @@ from types import FrameType
 from runtime.bringup import ACCOUNT_CHECK, BringUp, PortLost
 from runtime.environment import Plan, plan_ports, service_environment
 from runtime.errors import OperatorError
-from runtime.home import Home, RunningBot
+from runtime.home import LEAST_FREE_MB, Home, RunningBot
 from runtime.incidents import IncidentLog
 from runtime.leftovers import find_leftovers, stop_leftovers
 from runtime.services import Service, services_for
-from runtime.supervision import start_supervisor
+from runtime.supervision import configuration, start_supervisor
 from runtime.takedown import take_down
 from settings import AnySettings
 from trading.clock import wall_now
@@ -106,10 +106,12 @@ class _Watcher(threading.Thread):
         self._incidents = IncidentLog(home.run / "incidents.jsonl")
         self._seen: Counter[str] = Counter()
         self._ended = threading.Event()
+        self._disk_is_full = False
         self._main = threading.main_thread().ident
 
     def run(self) -> None:
         while not self._ended.wait(0.5):
+            self._report_the_disk()
             for incident in self._incidents.news():
                 self._seen[incident.service] += 1
                 # A service that keeps dying is reported at first and then now and then; its log has it all.
@@ -119,6 +121,19 @@ class _Watcher(threading.Thread):
                 if not self._ended.is_set() and self._main is not None:
                     signal.pthread_kill(self._main, signal.SIGUSR1)
                 return
+
+    def _report_the_disk(self) -> None:
+        """Once when it gets full, once when there is space again."""
+        free = self._home.free_mb()
+        if free < LEAST_FREE_MB and not self._disk_is_full:
+            self._disk_is_full = True
+            self._say(
+                f"only {free} MB are free on the disk of {self._home.folder}: free some space; "
+                "until then services may fail, and carry on when there is some"
+            )
+        elif free >= LEAST_FREE_MB and self._disk_is_full:
+            self._disk_is_full = False
+            self._say(f"{free} MB are free again on the disk of {self._home.folder}")
 
     def end(self) -> None:
         self._ended.set()
@@ -171,6 +186,8 @@ def run_session(
     # Every file this process and its children make is their owner's alone.
     os.umask(0o077)
     home = Home(settings.okxbot_home)
+    # Refuses a path the supervisor cannot be given before anything is made there.
+    configuration(home, ())
     home.prepare()
     with home.up_lock as lock:
         if not lock.take():

@@ -10,6 +10,7 @@ written to INCIDENTS.
 import os
 import sys
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 
 from supervisor import events
@@ -17,6 +18,7 @@ from supervisor.medusa import asyncore_25 as asyncore
 from supervisor.options import ServerOptions
 from supervisor.supervisord import Supervisor
 
+from runtime import supervisor_logs
 from runtime.home import Lock
 from runtime.incidents import Incident, IncidentLog, Kind
 from trading.clock import wall_now
@@ -41,7 +43,9 @@ class ReportingSupervisor(Supervisor):  # type: ignore[misc]
         super().runforever()
 
     def _write(self, name: str, kind: Kind, detail: str) -> None:
-        self._incidents.add(Incident(wall_now().isoformat(timespec="milliseconds"), name, kind, detail))
+        # On a full disk the supervisor goes on unreported rather than end: `okxbot status` shows the services.
+        with suppress(OSError):
+            self._incidents.add(Incident(wall_now().isoformat(timespec="milliseconds"), name, kind, detail))
 
     def _exited(self, event: events.ProcessStateEvent) -> None:
         process = event.process
@@ -72,6 +76,7 @@ def main() -> int:
     if not lock.take():
         return ALREADY_HELD
     os.umask(0o077)
+    supervisor_logs.install()
     options = ServerOptions()
     options.realize(["--nodaemon", "--configuration", configuration])
     options.first = True

@@ -87,3 +87,12 @@ def test_wheel_names_its_dependencies_and_its_command(wheel: zipfile.ZipFile) ->
     texts = {name.rpartition("/")[2]: wheel.read(name).decode() for name in wheel.namelist() if ".dist-info/" in name}
     assert "Requires-Dist: celery==" in texts["METADATA"]
     assert "okxbot = cli.main:main" in texts["entry_points.txt"]
+
+
+def test_the_tests_run_on_what_the_bot_runs_on(checkout: Path) -> None:
+    def versions(lock: str) -> dict[str, str]:
+        return dict(re.findall(r"^([a-z0-9][a-z0-9._-]*)==(\S+)", (checkout / lock).read_text(), re.MULTILINE))
+
+    runtime, development = versions("requirements.lock"), versions("requirements-dev.lock")
+    assert len(runtime) > 50
+    assert {name: development.get(name) for name in runtime} == runtime
