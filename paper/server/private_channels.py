@@ -146,6 +146,7 @@ class PrivateChannels:
             row["details"] = [detail for detail in row["details"] if detail["ccy"] == arg["ccy"]]
         for detail in row["details"]:
             detail["coinUsdPrice"] = "1"
+            detail["maxSpotInUseAmt"] = detail.pop("maxSpotInUse")  # named otherwise than over REST
         return [row]
 
     def _balance_and_position(self, account_id: str, kind: str, keys: set[Key] | None, trades: list[Row]) -> Row:
