@@ -11,7 +11,7 @@ ends in `$` must match to the end: `/orders$` leaves `orders-algo` alone.
 """
 
 import random
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -172,6 +172,8 @@ class FaultPlan:
         self._number = 0
         self.waiting: list[Fault] = []
         self.kinds: frozenset[str] = frozenset()
+        # Told of every strike: fault, and target.
+        self.on_strike: Callable[[Fault, str], None] = lambda fault, target: None
 
     def add(self, body: Mapping[str, Any]) -> Fault:
         """Order a fault; one of kind "now" is only read, it is for the caller to do. Raises OkxError."""
@@ -186,7 +188,7 @@ class FaultPlan:
     def take(self, kind: Kind, target: str) -> Fault | None:
         """The fault that strikes this event, if any; counted."""
         for fault in self.matching(kind, target):
-            self.strike(fault)
+            self.strike(fault, target)
             return fault
         return None
 
@@ -202,9 +204,10 @@ class FaultPlan:
             and (fault.probability >= 1 or self._random.random() < fault.probability)
         ]
 
-    def strike(self, fault: Fault) -> None:
+    def strike(self, fault: Fault, target: str) -> None:
         """Count a strike of a fault; a used-up one is gone."""
         fault.use()
+        self.on_strike(fault, target)
         if fault.spent and fault in self.waiting:
             self.waiting.remove(fault)
             self._note()

@@ -114,6 +114,8 @@ class Admin:
         self._need_admin()
         fault = self._hub.faults.add(await _json(request))
         if fault.entry.kind == "now":
+            fault.use()
+            self._hub.faults.on_strike(fault, fault.path)
             self._strike_now(fault)
         return {"fault": fault.row()}
 

@@ -47,10 +47,11 @@ class Distorter:
             self._gaps.add(key)
 
     def _struck(self, channel: str) -> Fault | None:
-        for fault in self._plan.matching("push", f"/ws/v5/{self._endpoint}/{channel}"):
+        target = f"/ws/v5/{self._endpoint}/{channel}"
+        for fault in self._plan.matching("push", target):
             if fault.name == "candle_gap" and candle_bar(channel) is None:
                 continue
-            self._plan.strike(fault)
+            self._plan.strike(fault, target)
             return fault
         return None
 

@@ -43,6 +43,15 @@ class Striker:
     def __init__(self, exchange: Exchange, hub: Hub) -> None:
         self._exchange = exchange
         self._hub = hub
+        hub.faults.on_strike = self._record
+
+    def _record(self, fault: Fault, target: str) -> None:
+        """Strikes of sockets; a request's own entry names what struck it."""
+        if fault.entry.kind != "request":
+            self._exchange.ledger.add(
+                "fault",
+                {"wall_us": wall_us(), "market_ms": self._exchange.now_ms(), "fault": fault.name, "path": target},
+            )
 
     async def http(self, fault: Fault, path: str, body: bytes, process: Callable[[], Reply]) -> Reply:
         """The reply a struck request gets. Raises Cut when it gets none."""

@@ -1,8 +1,9 @@
 """The ledger: what the exchange was asked, by whom, what it answered and did; with wall time in µs.
 
 Kinds: `request` (anything that may change something, with its raw body and outcome), `bar_close` (a decision bar of
-the market), `fault` (a request that a fault kept from being carried out), `read` (everything else that was asked,
-sockets' logins and subscriptions too) and `refused` (requests nobody is known to have signed).
+the market), `fault` (a request that a fault kept from being carried out; a strike of a socket or push), `read`
+(everything else that was asked, sockets' logins and subscriptions too) and `refused` (requests nobody is known to have
+signed).
 
 Numbered in one sequence, kept as JSON lines in the data folder: `ledger.jsonl`, and `reads.jsonl` for `read` and
 `refused`, so that polling never pushes orders out. A full file is renamed to `…-<last number>.jsonl`; the oldest go

@@ -1,8 +1,11 @@
 """The ledger: everything asked is in it, in order, bounded, and whole after a kill."""
 
+import contextlib
 from pathlib import Path
+from typing import Any
 
 import httpx
+from okx.Trade import TradeAPI
 
 from paper.launch import launch
 from paper.store.ledger import Bounds, Ledger
@@ -76,3 +79,33 @@ def test_requests_survive_a_kill(tmp_path: Path) -> None:
         assert entry["fault"] == "request_lost"
     finally:
         server.stop()
+
+
+def script(folder: Path) -> list[tuple[Any, ...]]:
+    """Orders under faults that come by chance, and bars between them: what the ledger says of it, times left out."""
+    server = launch(folder, ["--speed", "lockstep", "--warmup-bars", "30", "--admin", "--seed", "5"])
+    keys = server.account
+    client = TradeAPI(keys["api_key"], keys["secret_key"], keys["passphrase"], flag="1", domain=server.rest_url)
+    try:
+        for name in ("50004", "51149", "http_502_html"):
+            server.post("/paper/faults", {"name": name, "placed": True, "probability": 0.3, "count": 0})
+            server.post("/paper/faults", {"name": name, "probability": 0.2, "count": 0, "path": "/trade/order"})
+        for number in range(30):
+            with contextlib.suppress(ValueError):  # HTML is no JSON
+                client.place_order("BTC-USDT-SWAP", "isolated", "buy", "market", "1", clOrdId=f"s{number}")
+            server.advance()
+        server.clear_faults()
+        entries = server.get("/paper/ledger")["entries"]
+    finally:
+        client.close()
+        server.stop()
+    return [
+        (e["kind"], e.get("market_ms"), e.get("code"), e.get("fault"), e.get("body"), str(e.get("results")))
+        for e in entries
+    ]
+
+
+def test_same_script_and_seed_leave_the_same_ledger(tmp_path: Path) -> None:
+    first = script(tmp_path / "a")
+    assert first == script(tmp_path / "b")
+    assert {entry[3] for entry in first} >= {"", "50004", "51149", "http_502_html"}

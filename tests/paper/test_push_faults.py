@@ -109,6 +109,8 @@ def test_push_is_lost(exchange_server: ExchangeProcess, open_socket: Open) -> No
     exchange_server.advance(2)
     (push,) = client.pushes(1)
     assert bar(push) == before + 300_000
+    entry = exchange_server.get("/paper/ledger", kind="fault")["entries"][-1]
+    assert (entry["fault"], entry["path"]) == ("push_lost", "/ws/v5/business/candle5m")
 
 
 def test_late_push_is_overtaken(exchange_server: ExchangeProcess, open_socket: Open) -> None:
