@@ -8,7 +8,7 @@ VENV := $(HERE)/.venv
 PY := $(VENV)/bin/python
 PIP := $(PY) -m pip --disable-pip-version-check --no-input
 
-.PHONY: help run install test lint format docs bench lock clean
+.PHONY: help run install test soak lint format docs bench lock clean
 
 help: ## Print this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' '$(HERE)/Makefile' | expand -t 10
@@ -20,6 +20,9 @@ install: $(VENV)/.installed ## Create the virtual environment and install the lo
 
 test: $(VENV)/.installed-dev ## Run every test
 	@cd '$(HERE)' && exec '$(PY)' -m pytest -n 2 --dist loadfile $(ARGS)
+
+soak: $(VENV)/.installed-dev ## The long proofs (about an hour); ARGS="schedules --count 20 --seed 7" for a part
+	@cd '$(HERE)' && exec '$(PY)' -m soak $(or $(ARGS),all)
 
 lint: $(VENV)/.installed-dev ## Check style, types and the walls between the rooms
 	@cd '$(HERE)' && sh runtime/lint.sh '$(VENV)/bin'

@@ -90,10 +90,11 @@ class LeanStack:
 
     def publish(self, task: str, *args: Any) -> bool:
         """Send a message once; False when the broker cannot be reached."""
+        queue = task.partition(".")[0]
         try:
-            self.celery.send_task(task, args=args, queue=task.partition(".")[0], retry=False)
+            with self.celery.connection_for_write() as connection:
+                self.celery.send_task(task, args=args, queue=queue, retry=False, connection=connection)
         except (OperationalError, OSError):
-            self.celery.pool.force_close_all()
             return False
         return True
 

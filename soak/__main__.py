@@ -1,0 +1,161 @@
+"""`python -m soak`: the long proofs, each with a progress bar; figures as JSON, exit status 1 when a proof fails.
+
+Nothing it starts is left behind, and it touches no bot: everything runs in folders of its own.
+"""
+
+import json
+import logging
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from statistics import quantiles
+from typing import Annotated, Any, TypeVar
+
+import structlog
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from soak import crash, flatten_race, halt_race, random_schedules
+from soak.lean import lean_stack
+from soak.whole import whole_bot
+
+app = typer.Typer(help=__doc__, add_completion=False, pretty_exceptions_enable=False, no_args_is_help=True)
+Seed = Annotated[int, typer.Option(min=0, help="Seed of the first; a failed one is named and can be drawn again.")]
+
+T = TypeVar("T")
+# Schedules on one bot; a fresh one now and then, so that a start under load is part of the proof.
+ON_ONE_BOT = 50
+
+
+@app.command("crash")
+def crash_matrix(only: Annotated[str, typer.Option(help="Cells whose name contains this.")] = "") -> None:
+    """A worker killed at every point of sending an order, under every misfortune."""
+    _finish(_crash(only))
+
+
+@app.command()
+def schedules(
+    count: Annotated[int, typer.Option(min=1)] = 200,
+    seed: Seed = 1,
+) -> None:
+    """The whole bot under random schedules of trades, kills, restarts and faults of the exchange."""
+    _finish(_schedules(count, seed))
+
+
+@app.command()
+def halt(rounds: Annotated[int, typer.Option(min=1)] = 2500, seed: Seed = 1) -> None:
+    """`halt` against four entry claims a round: 10,000 tries."""
+    _finish(_halt(rounds, seed))
+
+
+@app.command()
+def flatten(times: Annotated[int, typer.Option(min=2)] = 20) -> None:
+    """`flatten` of three positions while Redis is down and the workers are dead."""
+    _finish(_flatten(times))
+
+
+@app.command("all")
+def everything(count: Annotated[int, typer.Option(min=1, help="Random schedules.")] = 200, seed: Seed = 1) -> None:
+    """All of them, one after the other."""
+    _finish(_halt(2500, seed), _flatten(20), _crash(""), _schedules(count, seed))
+
+
+def _crash(only: str) -> dict[str, Any]:
+    cells = [cell for cell in crash.matrix() if only in str(cell)]
+    results = []
+    with _folder() as folder, lean_stack(folder / "stack") as stack:
+        for cell in _progress("crash matrix", cells, len(cells)):
+            results.append(crash.run_cell(stack, cell))
+            crash.clear(stack)
+    wrong = [result for result in results if result.left or result.accepted > 1]
+    return {
+        "proof": "crash-matrix",
+        "cells": len(results),
+        "accepted_more_than_once": sum(result.accepted > 1 for result in results),
+        "ended": _counted(f"{result.cell.leg} {result.state}" for result in results),
+        "converge_s": _spread([result.converged_s for result in results]),
+        "failed": [f"{result.cell}: {'; '.join(result.left)}" for result in wrong],
+    }
+
+
+def _schedules(count: int, seed: int) -> dict[str, Any]:
+    report = random_schedules.Report()
+
+    def run() -> Iterator[None]:
+        for first in range(seed, seed + count, ON_ONE_BOT):
+            with _folder() as folder, whole_bot(folder / "home") as bot:
+                for _ in random_schedules.run(bot, range(first, min(first + ON_ONE_BOT, seed + count)), report):
+                    yield
+
+    for _ in _progress("random schedules", run(), count):
+        pass
+    return {"proof": "random-schedules"} | report.as_dict()
+
+
+def _halt(rounds: int, seed: int) -> dict[str, Any]:
+    found = halt_race.HaltRace()
+    with _folder() as folder, lean_stack(folder / "stack") as stack:
+        race = halt_race.race(stack.ctx, stack.environment, rounds, seed)
+        for found in _progress("halt against claims", race, rounds):  # noqa: B007 - the last has it all
+            pass
+    return {
+        "proof": "halt-race",
+        "tries": found.tries,
+        "halts": found.rounds,
+        "claimed_before": found.claimed,
+        "denied": found.denied,
+        "contested_rounds": found.contested,
+        "claimed_after_the_answer": len(found.late),
+        "halt_ms": _spread(found.halt_ms),
+        "failed": found.late,
+    }
+
+
+def _flatten(times: int) -> dict[str, Any]:
+    with _folder() as folder, lean_stack(folder / "stack") as stack:
+        took = list(_progress("flatten of three", flatten_race.flatten_three(stack, times), times))
+    slow = [f"{each:.2f} s" for each in took if each > 3]
+    return {"proof": "flatten", "times": len(took), "seconds": _spread(took), "failed": slow}
+
+
+@contextmanager
+def _folder() -> Iterator[Path]:
+    """A folder the unprivileged user of an embedded PostgreSQL may enter."""
+    with tempfile.TemporaryDirectory(prefix="okxbot-soak-") as name:
+        Path(name).chmod(0o755)
+        yield Path(name)
+
+
+def _progress(what: str, over: Iterable[T], total: int) -> Iterator[T]:
+    columns = TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
+    with Progress(*columns, console=Console(stderr=True)) as bar:
+        task = bar.add_task(what, total=total)
+        for each in over:
+            yield each
+            bar.advance(task)
+
+
+def _spread(samples: list[float]) -> dict[str, float]:
+    cuts = quantiles(samples, n=100, method="inclusive") if len(samples) > 1 else samples * 99
+    return {"p50": round(cuts[49], 3), "p99": round(cuts[98], 3), "max": round(max(samples), 3)}
+
+
+def _counted(words: Iterator[str]) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for word in words:
+        found[word] = found.get(word, 0) + 1
+    return found
+
+
+def _finish(*proofs: dict[str, Any]) -> None:
+    for proof in proofs:
+        print(json.dumps(proof, indent=2))
+    if any(proof["failed"] for proof in proofs):
+        raise typer.Exit(1)
+
+
+if __name__ == "__main__":
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    app()
