@@ -1,19 +1,24 @@
-"""What people may order, from every face alike: halt, resume, flatten, move a stop, settle an order, unlock.
+"""What people may order, from every face alike: halt, resume, flatten, close, move a stop, settle an order, unlock,
+tighten a limit, roll the playbook back.
 
-`halt`, `resume` and `unlock` work with PostgreSQL alone, the others with PostgreSQL and the exchange; none needs Redis
-or workers. Each is audited.
+Those of the bot's own state (`halt`, `resume`, `unlock`, `tighten_limit`, `rollback_playbook`) work with PostgreSQL
+alone, the others with PostgreSQL and the exchange; none needs Redis or workers. Each is audited.
 """
 
+from execution.closing import close_position
 from execution.flatten import FlattenAnswer, flatten
 from execution.halting import (
     HaltAnswer,
     clear_automatic_halts_on_restart,
     halt,
+    rebased_by_resume,
     resume,
     set_state,
 )
+from execution.playbook import rollback_playbook
 from execution.settling import Evidence, evidence, settle, unlock
 from execution.stop_moves import StopMoved, move_stop
+from execution.tightening import tighten_limit
 
 __all__ = [
     "Evidence",
@@ -21,12 +26,16 @@ __all__ = [
     "HaltAnswer",
     "StopMoved",
     "clear_automatic_halts_on_restart",
+    "close_position",
     "evidence",
     "flatten",
     "halt",
     "move_stop",
+    "rebased_by_resume",
     "resume",
+    "rollback_playbook",
     "set_state",
     "settle",
+    "tighten_limit",
     "unlock",
 ]

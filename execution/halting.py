@@ -15,6 +15,7 @@ from execution import notices
 from execution.breach import breach_of
 from execution.context import ExecutionContext
 from execution.errors import Refused
+from execution.tightening import limits_in_force
 from models import BotState, Order
 from models.accounts import AUTOMATIC_RISK_HALTS
 from trading.clock import ClockUnavailable
@@ -84,11 +85,20 @@ def resume(ctx: ExecutionContext, *, actor: str, channel: str) -> str:
         if unknown:
             raise Refused(f"the outcome of {', '.join(unknown)} is not known yet; the resolver is looking for it")
         lifted = f"{state.halt_kind}: {state.halt_reason}" if state.halted else "entries refused: no baseline for today"
-        rebased = _rebase(ctx, state)
+        rebased = _rebase(ctx, session, state)
         _clear(state)
         notices.audit(session, ctx.account_id, actor, channel, "resume", {"lifted": lifted, "rebased": rebased})
         notices.alert(session, ctx.account_id, "resumed", "INFO", f"resumed by {actor}; was halted ({lifted})")
     return lifted
+
+
+def rebased_by_resume(ctx: ExecutionContext) -> list[str]:
+    """Which baselines `resume` would start anew now: day, peak, both or none. Changes nothing."""
+    with ctx.sessions() as session:
+        state = session.get_one(BotState, ctx.account_id)
+        rebased = _rebase(ctx, session, state)
+        session.rollback()
+    return [name for name in ("day", "peak") if name in rebased.split(", ")]
 
 
 def clear_automatic_halts_on_restart(ctx: ExecutionContext) -> bool:
@@ -100,7 +110,7 @@ def clear_automatic_halts_on_restart(ctx: ExecutionContext) -> bool:
         if not state.halted or state.halt_kind not in AUTOMATIC_RISK_HALTS:
             return False
         lifted = f"{state.halt_kind}: {state.halt_reason}"
-        rebased = _rebase(ctx, state)
+        rebased = _rebase(ctx, session, state)
         _clear(state)
         notices.audit(
             session,
@@ -122,12 +132,13 @@ def set_state(ctx: ExecutionContext, state: str) -> None:
     logger.info("bot_state", before=before, state=state)
 
 
-def _rebase(ctx: ExecutionContext, state: BotState) -> str:
+def _rebase(ctx: ExecutionContext, session: Session, state: BotState) -> str:
     """Start the breached baseline anew from the last equity; a baseline that is missing is set by the same word."""
     if state.equity is None:
         return "nothing: equity is not known"
     rebased = []
-    limits = (ctx.settings.daily_loss_halt_pct, ctx.settings.drawdown_halt_pct)
+    in_force = limits_in_force(session, ctx.account_id, ctx.settings)
+    limits = (in_force["daily_loss_halt_pct"], in_force["drawdown_halt_pct"])
     for _ in range(2):
         breach = breach_of(state, *limits)
         kind = breach[0] if breach else None

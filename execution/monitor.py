@@ -17,6 +17,7 @@ from exchange.errors import ReadFailed
 from execution import bills, halting, notices, outbox
 from execution.breach import breach_of
 from execution.context import ExecutionContext
+from execution.tightening import limits_in_force
 from models import Bill, BotState, Position, Trade
 from trading.clock import wall_now
 
@@ -69,7 +70,8 @@ def _note(ctx: ExecutionContext, equity: Decimal, at: datetime, settled: bool) -
             state.peak_equity = net
         if state.halted:
             return None
-        return breach_of(state, ctx.settings.daily_loss_halt_pct, ctx.settings.drawdown_halt_pct)
+        limits = limits_in_force(session, ctx.account_id, ctx.settings)
+        return breach_of(state, limits["daily_loss_halt_pct"], limits["drawdown_halt_pct"])
 
 
 def _new_day(ctx: ExecutionContext, session: Session, state: BotState, net: Decimal, at: datetime) -> None:

@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 
 from brain.ledger import spent_since
 from execution.submit import RECONCILED_WITHIN
-from models import BotState, DecisionCycle, InstrumentLock, Order, Position, Trade
+from models import BotState, DecisionCycle, InstrumentLock, LimitOverride, Order, Position, Trade
 from pipeline.context import PipelineContext
 from trading.clock import slot_close
 from trading.orders import ENTRY_LEGS, OPEN_STATES, BalanceReport, OrderState, PositionReport
@@ -85,6 +85,11 @@ _LAST_EXITS = (
     .subquery()
 )
 _EXITS = select(func.jsonb_object_agg(_LAST_EXITS.c.inst_id, _LAST_EXITS.c.at, type_=JSONB)).scalar_subquery()
+_OVERRIDES = (
+    select(func.jsonb_object_agg(LimitOverride.key, LimitOverride.value, type_=JSONB))
+    .where(LimitOverride.account_id == _ACCOUNT)
+    .scalar_subquery()
+)
 # An entry that ended since: no open intent any more, and perhaps not yet in a reading of then.
 _ENTERED = (
     select(Order.id)
@@ -111,6 +116,7 @@ _KNOWN: Select[*tuple[Any, ...]] = select(
     _INTENTS.label("intents"),
     _ENTRIES.label("entries"),
     _EXITS.label("exits"),
+    _OVERRIDES.label("overrides"),
     spent_since(_ACCOUNT, _MIDNIGHT).scalar_subquery().label("spent"),
 ).where(BotState.account_id == _ACCOUNT)
 
@@ -132,6 +138,7 @@ class AccountView:
     history: History
     entries_allowed: bool
     protection_seen_at: datetime | None  # wall
+    limit_overrides: dict[str, str]  # limits tightened by hand
     entered_since: bool  # an entry was filled since the reading was taken
     taken_at: datetime  # wall
 
@@ -164,6 +171,7 @@ def account_view(
         history=_history(ctx, known),
         entries_allowed=_entries_allowed(known, now),
         protection_seen_at=known.protection_seen_at,
+        limit_overrides=known.overrides or {},
         entered_since=known.entered_since,
         taken_at=now,
     )

@@ -18,7 +18,7 @@ def main() -> int:
     if settings.telegram_bot_token is None:
         sys.stderr.write("okxbot: TELEGRAM_BOT_TOKEN is not set; the Telegram service needs it\n")
         return 2
-    from telegram_ui.bot import serve
+    from telegram_ui.service import serve
 
     serve(settings)
     return 0

@@ -24,6 +24,7 @@ from trading.decision import ENTERING, EXITING, Action, Decision
 from trading.gate.gate import judge
 from trading.gate.verdict import GateInput, Verdict
 from trading.snapshot import MarketSnapshot, PositionPlan
+from trading.tightening import tightened
 
 logger = structlog.get_logger()
 AGAIN_S = 0.25
@@ -87,7 +88,7 @@ def _decide(
         account=view.account,
         history=view.history,
         instrument=ctx.instruments[cycle.inst_id],
-        limits=ctx.limits,
+        limits=tightened(ctx.limits, view.limit_overrides),
         entries_allowed=view.entries_allowed,
         protection_seen_at=view.protection_seen_at,
     )
