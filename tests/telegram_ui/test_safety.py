@@ -13,12 +13,15 @@ from tests.telegram_ui.conftest import GUEST, OWNER, STRANGER, Talk, alone
 BTC = "BTC-USDT-SWAP"
 
 
-def question(api, count):
-    """The last message, which must be a question; its two buttons' data."""
-    said = api.answers(count)[-1]
-    (yes, go), (no, stop) = said.buttons
-    assert ("Yes" in yes, "No" in no) == (True, True)
-    return said, go, stop
+def question(api):
+    """The message that waits for a yes or a no; its two buttons' data."""
+
+    def waiting():
+        return [said for said in api.said if said.chat_id == OWNER and len(said.buttons) == 2 and "Yes" in str(said)]
+
+    api.wait(waiting)
+    said = waiting()[-1]
+    return said, said.buttons[0][1], said.buttons[1][1]
 
 
 def audited(bot, action):
@@ -143,10 +146,8 @@ def test_a_restarted_bot_does_not_act_again_on_what_it_acted_on(desk, api, bot):
 
 def test_flatten_needs_the_second_step_and_answers_when_flat(talk, bot):
     bot.enter(BTC)
-    talk.wait(lambda: any("opened at" in said for said in alone(talk)), 30)  # the alert of it
-    count = len(talk.said)
     talk.hear(OWNER, "/flatten")
-    said, go, _ = question(talk, count + 1)
+    said, go, _ = question(talk)
     assert "close <b>what is ours</b>?" in said.text
     assert bot.held(BTC) is not None
     talk.press(OWNER, go, of=said, times=3)
@@ -159,7 +160,7 @@ def test_flatten_needs_the_second_step_and_answers_when_flat(talk, bot):
 
 def test_a_nonce_is_one_persons_once_and_for_a_minute(talk, bot, desk):
     talk.hear(OWNER, "/flatten")
-    said, go, _ = question(talk, 1)
+    said, go, _ = question(talk)
     talk.press(GUEST, go, of=said)
     talk.press(OWNER, "go:" + "x" * 22, of=said)
     talk.wait(lambda: len(talk.answered) >= 2)
@@ -175,9 +176,9 @@ def test_a_nonce_is_one_persons_once_and_for_a_minute(talk, bot, desk):
 
 def test_no_means_no_for_good(talk, bot):
     talk.hear(OWNER, "/flatten")
-    said, go, stop = question(talk, 1)
+    said, go, stop = question(talk)
     talk.press(OWNER, stop, of=said)
-    talk.wait(lambda: talk.said[0].text.endswith("→ not done"))
+    talk.wait(lambda: any(each.endswith("→ not done") for each in alone(talk)))
     talk.press(OWNER, go, of=said)
     talk.wait(lambda: len(talk.answered) == 2)
     assert talk.answered[1].startswith("Too late")
@@ -192,7 +193,7 @@ def test_resume_after_an_automatic_halt_asks_and_rebases(talk, bot):
         state.day_baseline = state.equity * 2
         equity = state.equity
     talk.hear(OWNER, "/resume")
-    said, go, _ = question(talk, 1)
+    said, go, _ = question(talk)
     assert "Resuming re-bases: <b>the day's baseline" in said.text
     assert bot.state().halted
     talk.press(OWNER, go, of=said)
@@ -206,7 +207,7 @@ def test_a_resume_confirmed_after_another_halt_is_refused(talk, bot):
     with bot.sessions.begin() as session:
         session.execute(update(BotState).values(halted=True, halt_kind="drawdown", halt_reason="10 %"))
     talk.hear(OWNER, "/resume")
-    said, go, _ = question(talk, 1)
+    said, go, _ = question(talk)
     with bot.sessions.begin() as session:
         session.execute(update(BotState).values(halt_kind="invariant", halt_reason="I3"))
     talk.press(OWNER, go, of=said)
@@ -248,7 +249,7 @@ def test_closing_what_is_gone_says_so(talk, bot):
 
 def test_a_tightened_limit_is_confirmed_stored_and_never_loosened(talk, bot):
     talk.hear(OWNER, "/config max_open_positions 1")
-    said, go, _ = question(talk, 1)
+    said, go, _ = question(talk)
     talk.press(OWNER, go, of=said)
     talk.wait(lambda: any("max_open_positions</b> 3 → 1" in each for each in alone(talk)))
     talk.hear(OWNER, "/config max_open_positions 2")
