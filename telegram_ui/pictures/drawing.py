@@ -6,10 +6,11 @@ from matplotlib import rc_context
 from matplotlib.dates import date2num
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from telegram_ui.pictures.style import ACCENT, DIM, DOWN, INK, RC, SECOND, UP, canvas, png, time_axis
+from telegram_ui.pictures.style import ACCENT, DIM, DOWN, INK, PANEL, RC, SECOND, UP, canvas, png, time_axis
 from telegram_ui.pictures.subjects import Calibration, CandleChart, EquityCurve, Level, StrategyProfits, Subject
 
 SECONDS_PER_DAY = 86400
+BEHIND = {"facecolor": PANEL, "alpha": 0.75, "edgecolor": "none", "pad": 1.5}
 LEVEL_COLOURS = {"entry": ACCENT, "stop": DOWN, "target": UP}
 
 
@@ -101,7 +102,7 @@ def _levels(panel: Any, levels: tuple[Level, ...], last: float, low: float, high
         away = "" if level.price in near else " (off the chart)"
         panel.text(
             0.01, place, f"{level.name} {_price(level.price, 0)}{away}", color=colour, va="bottom",
-            transform=panel.get_yaxis_transform(), fontsize=13, fontweight="bold",
+            transform=panel.get_yaxis_transform(), fontsize=13, fontweight="bold", zorder=6, bbox=BEHIND,
         )  # fmt: skip
 
 
@@ -134,7 +135,7 @@ def _calibration(subject: Calibration) -> bytes:
     for x, y, (_, _, count) in zip(stated, won, subject.points, strict=True):
         panel.annotate(
             f"{count} trade{'' if count == 1 else 's'}", (x, y), xytext=(0, 16), textcoords="offset points",
-            ha="center", color=INK, fontsize=13,
+            ha="center", color=INK, fontsize=13, zorder=6, bbox=BEHIND,
         )  # fmt: skip
     panel.set_xlim(0, 100)
     panel.set_ylim(-4, 108)

@@ -1,0 +1,300 @@
+"""Alerts reach everybody listed, once, through outages and restarts; the real application and the real streams."""
+
+import asyncio
+import socket
+from dataclasses import replace
+from decimal import Decimal
+from time import monotonic
+
+import pytest
+import redis
+from sqlalchemy import select, update
+
+from exchange.client import OkxExchange
+from models import (
+    Alert,
+    BotState,
+    PerformanceSnapshot,
+    ReadingPosition,
+    Reflection,
+    RiskVerdict,
+    TelegramDelivery,
+)
+from telegram_ui.alerts import gathering, health, outbox
+from telegram_ui.alerts.policy import Batch, Pending
+from telegram_ui.alerts.service import AlertService
+from telegram_ui.alerts.wording import word
+from telegram_ui.pictures.painter import Painter
+from telegram_ui.present import Present
+from telegram_ui.service import build_application
+from tests.standins.telegram_api import Fault
+from tests.telegram_ui.conftest import GUEST, OWNER, alone, golden
+
+
+@pytest.fixture
+def changes():
+    """One reader, no cooldown: the rules have tests of their own."""
+    return {"telegram_user_ids": (), "telegram_cooldown_s": 0}
+
+
+def raise_alert(desk, message, severity="INFO", kind="test", **more):
+    with desk.ctx.sessions.begin() as session:
+        row = Alert(
+            account_id=desk.ctx.account_id, kind=kind, severity=severity, message=message,
+            created_at=desk.ctx.clock.wall_now(), **more,
+        )  # fmt: skip
+        session.add(row)
+    return row.id
+
+
+def rounds(desk, count=1):
+    """So many rounds of delivery, as the service makes them."""
+
+    async def run():
+        application = build_application(desk)
+        async with application.bot:
+            painter = Painter()
+            service = AlertService(desk, application.bot, painter)
+            try:
+                for _ in range(count):
+                    await service.deliver()
+            finally:
+                await service.stop()
+                painter.close()
+
+    asyncio.run(run())
+
+
+def delivered(desk, alert_id):
+    with desk.ctx.sessions() as session:
+        return session.get_one(Alert, alert_id).delivered_at is not None
+
+
+def states(desk):
+    with desk.ctx.sessions() as session:
+        return [row.state for row in session.scalars(select(TelegramDelivery).order_by(TelegramDelivery.id))]
+
+
+def test_an_alert_is_shown_once_and_settled(seeded, api):
+    alert_id = raise_alert(seeded, "something <happened> & so on", "WARN")
+    rounds(seeded, 3)
+    assert alone(api) == [f"⚠️ <b>Test</b>\nsomething &lt;happened&gt; &amp; so on\n15:07 · #{alert_id}"]
+    assert delivered(seeded, alert_id)
+    assert api.said[0].silent is False
+
+
+def test_news_does_not_ring(seeded, api):
+    raise_alert(seeded, "news")
+    rounds(seeded)
+    assert api.said[0].silent is True
+
+
+@pytest.mark.parametrize("changes", [{"telegram_cooldown_s": 0}], ids=["owner and guest"])
+def test_everybody_listed_is_told_and_one_who_blocked_the_bot_holds_up_nobody(seeded, api):
+    alert_id = raise_alert(seeded, "for all")
+    rounds(seeded)
+    assert [said.chat_id for said in api.said] == [OWNER, GUEST]
+    assert delivered(seeded, alert_id)
+
+
+@pytest.mark.parametrize("kind", ["bad_gateway", "cut", "flood"])
+def test_an_outage_of_telegram_delays_an_alert_and_does_not_repeat_it(seeded, api, kind):
+    api.faults.append(Fault(kind, "sendMessage", 1, seconds=1))
+    raise_alert(seeded, "late")
+    rounds(seeded, 2)
+    shown = [text for text in alone(api) if "late" in text]
+    assert len(shown) == 1
+    assert states(seeded) == ["sent"]
+    # A connection that broke may have carried the message; that is said.
+    assert shown[0].startswith("↻") == (kind == "cut")
+
+
+def test_a_message_taken_without_an_answer_is_repeated_with_a_word(seeded, api):
+    api.faults.append(Fault("lost", "sendMessage"))
+    raise_alert(seeded, "halted?", "CRITICAL")
+    rounds(seeded)
+    assert states(seeded) == ["sending"]
+    rounds(seeded)
+    assert [text.startswith("↻ Perhaps shown before") for text in alone(api)] == [False, True]
+    assert states(seeded) == ["sent"]
+
+
+def test_a_bot_killed_while_it_sent_says_that_it_may_repeat(seeded, api):
+    alert_id = raise_alert(seeded, "in between", "CRITICAL")
+    outbox.begin(seeded.ctx, OWNER, [alert_id])
+    rounds(seeded)
+    assert alone(api)[0].startswith("↻ Perhaps shown before")
+    assert delivered(seeded, alert_id)
+
+
+def test_what_was_delivered_before_a_restart_is_not_delivered_again(seeded, api):
+    first = raise_alert(seeded, "before")
+    rounds(seeded)
+    raise_alert(seeded, "after")
+    rounds(seeded, 2)
+    assert [("before" in text, "after" in text) for text in alone(api)] == [(True, False), (False, True)]
+    assert delivered(seeded, first)
+
+
+def test_a_storm_is_one_digest(seeded, api):
+    with seeded.ctx.sessions.begin() as session:
+        for index in range(40):
+            kind = "feed_gap" if index % 4 else "trade_opened"
+            session.add(
+                Alert(
+                    account_id=seeded.ctx.account_id, kind=kind, severity="INFO", message=f"number {index}",
+                    created_at=seeded.ctx.clock.wall_now(),
+                )
+            )  # fmt: skip
+    rounds(seeded, 2)
+    golden("alert-digest", "\n====\n".join(alone(api)))
+    assert set(states(seeded)) == {"sent"}
+
+
+@pytest.mark.parametrize("changes", [{"telegram_user_ids": (), "telegram_least_severity": "CRITICAL"}])
+def test_what_is_below_the_wanted_severity_is_settled_unsent(seeded, api):
+    alert_id = raise_alert(seeded, "small", "WARN")
+    rounds(seeded)
+    assert (alone(api), delivered(seeded, alert_id)) == ([], True)
+
+
+@pytest.mark.parametrize("changes", [{"telegram_user_ids": (), "telegram_quiet_hours": "15:00-16:00"}])
+def test_in_quiet_hours_only_the_critical_rings_and_the_rest_waits(seeded, api):
+    later = raise_alert(seeded, "small", "WARN")
+    raise_alert(seeded, "now", "CRITICAL")
+    rounds(seeded, 2)
+    assert ["now" in text for text in alone(api)] == [True]
+    assert not delivered(seeded, later)
+
+
+def test_a_text_telegram_refuses_for_good_does_not_stop_the_others(seeded, api):
+    raise_alert(seeded, "\u200b \u2060")  # shown as nothing: still a message with its head
+    raise_alert(seeded, "x" * 20_000)
+    raise_alert(seeded, "<b><i></pre>&&&;" * 50)
+    rounds(seeded, 2)
+    assert states(seeded) == ["sent", "sent", "sent"]
+    assert api.refused == []
+
+
+def wording(desk, alert_id, kind, severity="INFO"):
+    return word(desk, Batch((Pending(alert_id, kind, severity, None, desk.ctx.clock.wall_now()),)))
+
+
+def test_trades_are_told_with_reason_and_picture(seeded):
+    opened = raise_alert(seeded, "-", kind="trade_opened", payload={"trade_id": 7})
+    closed = raise_alert(seeded, "-", kind="trade_closed", payload={"trade_id": 6})
+    told = [wording(seeded, opened, "trade_opened"), wording(seeded, closed, "trade_closed")]
+    golden("alert-trades", "\n====\n".join(each.text for each in told))
+    assert told[0].picture is None
+    assert told[1].picture is not None
+    assert [level.name for level in told[1].picture.levels] == ["entry", "stop", "target"]
+
+
+def test_the_daily_summary_has_figures_and_the_equity_curve(seeded):
+    with seeded.ctx.sessions() as session:
+        day = session.scalars(
+            select(PerformanceSnapshot)
+            .where(PerformanceSnapshot.period == "daily")
+            .order_by(PerformanceSnapshot.slot.desc())
+        ).first()
+    alert_id = raise_alert(seeded, "-", kind="daily_summary", payload={"slot": day.slot.isoformat()})
+    told = wording(seeded, alert_id, "daily_summary")
+    golden("alert-daily", told.text)
+    assert told.picture is not None
+
+
+def test_a_reflection_is_told_with_the_difference_it_made(seeded):
+    alert_id = raise_alert(seeded, "20 closed trades: floor raised", kind="reflection", payload={"changed_to": 2})
+    golden("alert-reflection", wording(seeded, alert_id, "reflection").text)
+
+
+def kinds(desk, after):
+    with desk.ctx.sessions() as session:
+        query = select(Alert.kind, Alert.severity, Alert.message).where(Alert.id > after).order_by(Alert.id)
+        return [tuple(row) for row in session.execute(query)]
+
+
+def test_rows_become_alerts_once_and_old_ones_never(seeded):
+    last = raise_alert(seeded, "the last one")
+    gathering.gather_rows(seeded.ctx)
+    assert kinds(seeded, last) == []
+    with seeded.ctx.sessions.begin() as session:
+        old = session.scalars(select(RiskVerdict).where(~RiskVerdict.approved)).one()
+        session.add(
+            RiskVerdict(
+                cycle_id=old.cycle_id, approved=False, effect="reject", refused_by=["open_positions"],
+                reason="open_positions: 3 are open, limit 3", contracts=Decimal(0), checks=[], given={},
+            )
+        )  # fmt: skip
+        session.add(
+            Reflection(
+                account_id=seeded.ctx.account_id, kind="deep", window="deep:trades:20", statistics={}, text="20 trades",
+                outcome="no_change", reason="nothing stood out",
+            )
+        )  # fmt: skip
+        session.execute(update(BotState).values(consecutive_losses=3))
+    for _ in range(3):
+        gathering.gather_rows(seeded.ctx)
+    assert kinds(seeded, last) == [
+        ("risk_rejected", "WARN", "OPEN_SHORT SOL refused: open_positions: 3 are open, limit 3"),
+        ("reflection", "INFO", "20 trades: nothing stood out"),
+        ("losses_in_a_row", "WARN", "3 losses in a row; no entries for 30 minutes of market time"),
+    ]
+
+
+def test_streams_become_alerts_once_and_nonsense_is_passed_over(seeded, redis_url):
+    client = redis.Redis.from_url(redis_url)
+    client.xadd("market:alerts", {"payload": '{"reason": "before we looked"}'})
+    last = raise_alert(seeded, "the last one")
+    gathering.gather_streams(seeded.ctx, client)
+    client.xadd("system:alerts", {"type": "system_alert", "payload": '{"reason": "disk 91 %", "severity": "WARNING"}'})
+    client.xadd("system:alerts", {"type": "system_alert", "payload": '{"reason": "halt", "severity": "CRITICAL"}'})
+    client.xadd("system:alerts", {"payload": '{"reason": "own", "severity": "WARN", "source": "okxbot"}'})
+    client.xadd(
+        "market:alerts", {"payload": '{"reason": "flash crash", "severity": "CRITICAL", "inst_id": "X\\u0000"}'}
+    )
+    for nonsense in ({"payload": "{"}, {"payload": "[1]"}, {"payload": "null"}, {"x": b"\xff"}, {"payload": b"\xff"}):
+        client.xadd("market:alerts", nonsense)
+    for _ in range(3):
+        gathering.gather_streams(seeded.ctx, client)
+    assert kinds(seeded, last) == [
+        ("system_alert", "WARN", "disk 91 %"),
+        ("market_alert", "CRITICAL", "flash crash"),
+        ("market_alert", "INFO", "no text"),
+    ]
+    client.close()
+
+
+def test_a_running_bot_tells_of_a_trade_and_of_a_halt(talk, bot):
+    bot.enter("BTC-USDT-SWAP")
+    talk.wait(lambda: any("<b>BTC</b> long opened at" in text for text in alone(talk)), 30)
+    talk.hear(OWNER, "/halt")
+    talk.wait(lambda: any("<b>Halted</b>\nhalted (manual): by hand" in text for text in alone(talk)), 30)
+
+
+def test_a_silent_exchange_is_told_once_until_it_is_back(desk, bot):
+    unreachable = bot.settings.model_copy(update={"okx_rest_url": "http://127.0.0.1:9"})
+    away = OkxExchange.from_settings(unreachable)
+    for _ in range(2):
+        health.check(replace(desk, ctx=replace(desk.ctx, exchange=away)))
+    away.close()
+    with desk.ctx.sessions() as session:
+        row = session.get_one(ReadingPosition, (desk.ctx.account_id, "health:exchange"))
+        found = session.scalars(select(Alert.kind).where(Alert.kind.in_(("exchange_down", "exchange_back")))).all()
+    assert (row.position, found) == ("down", ["exchange_down"])
+    health.check(desk)
+    with desk.ctx.sessions() as session:
+        found = session.scalars(select(Alert.kind).where(Alert.kind.in_(("exchange_down", "exchange_back")))).all()
+    assert found == ["exchange_down", "exchange_back"]
+
+
+def test_redis_that_hangs_costs_a_second_once():
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        present = Present.at(f"redis://127.0.0.1:{silent.getsockname()[1]}/0")
+        began = monotonic()
+        assert present.feed_ages(("BTC-USDT-SWAP",)) is None
+        assert present.feed_ages(("BTC-USDT-SWAP",)) is None
+        assert present.redis() is None
+        assert monotonic() - began < 20
