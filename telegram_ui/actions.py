@@ -2,12 +2,13 @@
 
 from collections.abc import Callable
 
+from exchange.errors import ReadFailed
 from execution import control
 from execution.errors import Refused
 from telegram_ui.commands import config, halting, playbook
 from telegram_ui.commands.positions import one_line, open_positions
 from telegram_ui.desk import Answer, Desk, Question, Request
-from telegram_ui.text import bold, coin, escaped
+from telegram_ui.text import bold, coin, escaped, price
 
 Act = Callable[[Desk, Request, dict[str, str]], Answer]
 
@@ -24,6 +25,22 @@ def close(desk: Desk, request: Request, detail: dict[str, str]) -> Answer:
     return Answer.of(f"🚨 {bold(coin(inst_id))}: the close was sent; the exchange still shows a position. /positions")
 
 
+def break_even(desk: Desk, request: Request, detail: dict[str, str]) -> Answer:
+    """Move one position's stop to where it costs nothing to be stopped."""
+    inst_id = detail["inst_id"]
+    try:
+        moved = control.move_stop(desk.ctx, inst_id, break_even=True, actor=request.actor, channel="telegram")
+    except Refused as refusal:
+        return Answer.of(f"Not moved: {escaped(refusal)}")
+    except ReadFailed as failure:
+        return Answer.of(
+            f"Not known whether it was moved: the exchange cannot be read ({escaped(failure)}). /positions"
+        )
+    return Answer.of(
+        f"{bold(coin(inst_id))} stop {price(moved.before)} → {price(moved.now)}, as the exchange shows it."
+    )
+
+
 def asked_by_button(desk: Desk, what: str, inst_id: str) -> Answer:
     """The question behind a button of /positions: it may have been pressed long after it was shown."""
     with desk.ctx.sessions() as session:
@@ -32,10 +49,12 @@ def asked_by_button(desk: Desk, what: str, inst_id: str) -> Answer:
         return Answer.of(f"There is no position in {escaped(coin(inst_id), 20)} any more.")
     if what == "close":
         return Answer((f"Close at the market?\n{one_line(row)}",), question=Question("close", {"inst_id": inst_id}))
-    return Answer.of("Moving a stop to break-even is not available yet: the bot itself cannot move stops so far.")
+    text = f"Move the stop to break-even, costs included?\n{one_line(row)}"
+    return Answer((text,), question=Question("break_even", {"inst_id": inst_id}))
 
 
 ACTIONS: dict[str, Act] = {
+    "break_even": break_even,
     "close": close,
     "flatten": halting.flattened,
     "resume": halting.resumed,

@@ -242,6 +242,19 @@ def test_close_by_button_asks_first_and_closes_one_position(talk, bot):
     assert [trade.exit_reason for trade in bot.trades() if trade.inst_id == BTC] == ["flatten"]
 
 
+def test_a_stop_moves_to_break_even_by_button_or_says_why_not(talk, bot):
+    bot.enter(BTC)
+    bot.protect()
+    bot.look()
+    talk.press(OWNER, f"ask:even:{BTC}")
+    said, go, _ = question(talk)
+    assert said.text.startswith("Move the stop to break-even")
+    talk.press(OWNER, go, of=said)
+    # Just entered, break-even lies beyond the price: a stop there would trigger at once.
+    talk.wait(lambda: any(each.startswith("Not moved: BTC-USDT-SWAP is at") for each in alone(talk)), 30)
+    assert bot.held(BTC) is not None
+
+
 def test_closing_what_is_gone_says_so(talk, bot):
     talk.press(OWNER, f"ask:close:{BTC}")
     talk.wait(lambda: any("no position in BTC any more" in each for each in alone(talk)))
