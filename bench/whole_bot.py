@@ -6,7 +6,8 @@ decision is made, for every cycle; `close-to-intent` to the moment the order's i
 closes. All instruments close in the same millisecond.
 
 For enough orders in a few minutes the market runs 2.5 times faster than by default (a 5m candle closes every two
-seconds, so that the rest of the bot is busier than it would be), and the limits on how often it may enter, and for how much reward, are loosened.
+seconds, so that the rest of the bot is busier than it would be), and the limits on how often it may enter, and for how
+much reward, are loosened.
 It ends with the fortieth order, or after seven minutes. Candles that closed in the first half minute after the first
 decision do not count: the machine is still busy starting the rest.
 """
