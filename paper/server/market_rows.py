@@ -8,7 +8,7 @@ from paper.exchange import Exchange
 from paper.market.bars import DAY, BarGrid, grid, names_from
 from paper.market.derived import FUNDING_CAP, INTEREST_RATE, SETTLEMENT_MS
 from paper.market.market import Candle
-from paper.numbers import text
+from paper.numbers import ZERO, text
 
 Row = dict[str, Any]
 UTC8_MS = 8 * 3_600_000
@@ -38,7 +38,9 @@ class MarketRows:
         opened, high, low, volume, _ = market.day_stats(inst_id)
         last = int(quote.last / instrument.tick)
         state = exchange.engine.state
-        ask, bid = depth(state, inst_id, "asks", 1)[0], depth(state, inst_id, "bids", 1)[0]
+        # A side that everything was taken from shows its price with nothing to be had.
+        ask = next(iter(depth(state, inst_id, "asks", 1)), (quote.ask, ZERO, 0))
+        bid = next(iter(depth(state, inst_id, "bids", 1)), (quote.bid, ZERO, 0))
         now = quote.ts
         return {
             "instType": "SWAP", "instId": inst_id, "last": text(quote.last), "lastSz": self._last_size(inst_id),
