@@ -3,13 +3,17 @@
 import os
 import signal
 import subprocess
+import tempfile
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
+import psycopg2
 import pytest
 from supervisor import loggers
 
 from runtime.incidents import Incident, IncidentLog
+from runtime.postgres import EmbeddedPostgres
 from runtime.supervision import SupervisorClient
 from runtime.supervisor_logs import PatientFileHandler
 from tests.runtime.test_session import SmallBot, read_until, wait_for
@@ -18,15 +22,16 @@ DISK_MB = 260  # a little more than a start asks for
 
 
 @pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of its own; making one is for root only, and in some containers for nobody."""
-    place = tmp_path / "disk"
-    place.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", f"size={DISK_MB}m", "tmpfs", str(place)]
+def small_disk() -> Iterator[Path]:
+    """A file system of its own, which everybody may enter; only root can make one, in some containers nobody can."""
+    place = Path(tempfile.mkdtemp(prefix="okxbot-disk-", dir="/var/tmp"))
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={DISK_MB}m,mode=755", "tmpfs", str(place)]
     if os.getuid() != 0 or subprocess.run(mount, capture_output=True).returncode != 0:
+        place.rmdir()
         pytest.skip("no file system can be mounted here")
     yield place
     subprocess.run(["umount", "--lazy", str(place)], check=True)
+    place.rmdir()
 
 
 def fill(file: Path) -> None:
@@ -47,7 +52,7 @@ def test_full_disk_is_reported_and_the_bot_outlives_it(small_disk: Path) -> None
         read_until(process, "MB are free on the disk of")
         # Its death and restart are logged, on a disk that takes nothing.
         os.kill(before, signal.SIGKILL)
-        wait_for(lambda: client.states()["trade"].pid not in (None, before))
+        wait_for(lambda: client.states()["trade"].state == "RUNNING" and client.states()["trade"].pid != before)
         assert client.pid() == supervisor
         (small_disk / "filling").unlink()
         read_until(process, "MB are free again")
@@ -62,6 +67,31 @@ def test_full_disk_is_reported_and_the_bot_outlives_it(small_disk: Path) -> None
     finally:
         bot.clean_up()
         bot.remove_database()
+
+
+def test_database_on_a_full_disk_loses_nothing_committed(small_disk: Path) -> None:
+    with EmbeddedPostgres(small_disk, durable=True) as server:
+        assert server.cluster.data.is_relative_to(small_disk)
+        connection = psycopg2.connect(server.dsn)
+        connection.autocommit = True
+        cursor = connection.cursor()
+        cursor.execute("CREATE TABLE facts (id int PRIMARY KEY, words text)")
+        fill(small_disk / "filling")
+        committed = 0
+        # Segments of its log written before may be used again: it takes a while until there is no room.
+        with pytest.raises(psycopg2.Error):
+            while committed < 100_000:
+                cursor.execute("INSERT INTO facts VALUES (%s, repeat(md5(random()::text), 1000))", (committed,))
+                committed += 1
+        connection.close()
+        (small_disk / "filling").unlink()
+        # In a running bot the supervisor does this, until there is space.
+        server.restart()
+        connection = psycopg2.connect(server.dsn)
+        cursor = connection.cursor()
+        cursor.execute("SELECT count(*), max(id) FROM facts WHERE length(words) = 32000")
+        assert cursor.fetchone() in ((committed, committed - 1 if committed else None), (committed + 1, committed))
+        connection.close()
 
 
 def test_start_on_a_full_disk_is_one_line(small_disk: Path) -> None:
@@ -82,6 +112,8 @@ def test_log_line_that_cannot_be_written_is_dropped_without_a_word(capfd: pytest
     # What is no trouble of the disk is still told.
     logger.info("%(missing)s", other=1)
     assert "Traceback" in capfd.readouterr().err
+    with suppress(OSError):
+        handler.close()
 
 
 def test_incident_cut_short_by_a_full_disk_is_passed_over(tmp_path: Path) -> None:

@@ -1,6 +1,10 @@
 """The embedded servers: they start for root and for an ordinary user, keep what was committed, refuse strangers."""
 
+import os
 import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import psycopg2
@@ -23,6 +27,25 @@ def test_committed_row_survives_a_killed_postgres(tmp_path: Path) -> None:
             cursor.execute("SELECT n::text FROM kept")
             assert cursor.fetchall() == [("1.10",)]
         connection.close()
+
+
+def test_first_start_killed_while_the_database_is_made_is_made_up_for_by_the_next(tmp_path: Path) -> None:
+    program = (
+        "import sys; from pathlib import Path; from runtime.postgres import Cluster\n"
+        "Cluster(Path(sys.argv[1]), 'the password', 1).prepare()"
+    )
+    folder = tmp_path / "postgres"
+    first = subprocess.Popen([sys.executable, "-c", program, str(folder)], start_new_session=True)
+    unfinished = folder / "data.new" / "PG_VERSION"
+    while not unfinished.exists():
+        assert first.poll() is None, "it was done before it could be killed"
+        time.sleep(0.005)
+    os.killpg(first.pid, signal.SIGKILL)
+    first.wait()
+    assert not (folder / "data").exists(), "what is unfinished must not look finished"
+    with EmbeddedPostgres(tmp_path) as server:
+        psycopg2.connect(server.dsn).close()
+        assert not (folder / "data.new").exists()
 
 
 def test_postgres_refuses_a_wrong_password(postgres_server: EmbeddedPostgres) -> None:
