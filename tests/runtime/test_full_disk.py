@@ -60,6 +60,7 @@ def test_full_disk_is_reported_and_the_bot_outlives_it(small_disk: Path) -> None
         assert after is not None
         os.kill(after, signal.SIGKILL)
         read_until(process, "trade died (killed by a signal)")
+        read_until(process, "trade runs again")
         process.send_signal(signal.SIGTERM)
         read_until(process, "everything stopped")
         assert process.wait(10) == 0
