@@ -52,6 +52,8 @@ class KeyRing(Mapping[str, Credentials]):
 
     def __init__(self, folder: Path | None) -> None:
         self._folder = folder
+        # As text: the folder is looked at on every signed request.
+        self._keys = "" if folder is None else os.fspath(folder / "keys")
         self._known: dict[str, Credentials] = {}
         self._seen_ns = -1
 
@@ -84,9 +86,8 @@ class KeyRing(Mapping[str, Credentials]):
         """Read `keys/` again when it has changed. A file that cannot be read is no key."""
         if self._folder is None:
             return
-        keys = self._folder / "keys"
         try:
-            changed = keys.stat().st_mtime_ns
+            changed = os.stat(self._keys).st_mtime_ns
         except FileNotFoundError:
             changed = 0
         if changed == self._seen_ns:
