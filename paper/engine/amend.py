@@ -55,7 +55,7 @@ def _apply(state: EngineState, account: Account, order: Order, params: Params) -
         raise bad_parameter("attachAlgoOrds")
     if new_sz is None and new_px is None and not items:
         raise OkxError("51500")
-    changed = copy.copy(order)
+    changed = order.copy()
     changed.attached = [copy.copy(each) for each in order.attached]
     changed.amend_source = "1"
     if new_sz is not None:

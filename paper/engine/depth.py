@@ -10,7 +10,10 @@ Level = tuple[Decimal, Decimal, int]
 
 def depth(state: EngineState, inst_id: str, side: str, count: int) -> list[Level]:
     """The best `count` levels of "asks" or "bids": price, contracts, number of orders."""
-    own = {px: (sz, n) for px, sz, n in state.resting_in(inst_id).levels("sell" if side == "asks" else "buy")}
+    resting = state.resting_in(inst_id)
+    if not (resting.sell if side == "asks" else resting.buy):
+        return [(px, sz, 1 + int(sz) % 9) for px, sz in state.book(inst_id).levels(side, count)]
+    own = {px: (sz, n) for px, sz, n in resting.levels("sell" if side == "asks" else "buy")}
     found: list[Level] = []
     for px, sz in state.book(inst_id).levels(side, count):
         added, orders = own.pop(px, (ZERO, 0))

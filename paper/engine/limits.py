@@ -32,7 +32,7 @@ def required_margin(state: EngineState, account: Account, order: Order) -> Decim
 def expected_price(state: EngineState, order: Order) -> Decimal:
     """Price of the deepest level a market order would reach."""
     left, price = order.remaining, limit_price(state, order)
-    count = 8
+    count = 1  # most orders find enough at the best price
     while True:
         levels = depth(state, order.inst_id, taken_side(order), count)
         for level, size, _ in levels:
@@ -42,13 +42,15 @@ def expected_price(state: EngineState, order: Order) -> Decimal:
                 return price
         if count >= DEEPEST:
             return price
-        left, count = order.remaining, min(DEEPEST, count * 4)
+        left, count = order.remaining, min(DEEPEST, count * 8)
 
 
 def most_contracts(instrument: Instrument, lever: Decimal) -> Decimal:
     """The largest position a leverage allows: the top of the last tier that still offers it."""
-    allowed = [tier.max_sz for tier in instrument.tiers if tier.max_lever >= lever]
-    return allowed[-1] if allowed else ZERO
+    for tier in reversed(instrument.tiers):
+        if tier.max_lever >= lever:
+            return tier.max_sz
+    return ZERO
 
 
 def check_position_limit(account: Account, instrument: Instrument, order: Order) -> None:
@@ -58,12 +60,11 @@ def check_position_limit(account: Account, instrument: Instrument, order: Order)
     key = (order.inst_id, order.td_mode, order.pos_side)
     position = account.position(*key)
     held = position.contracts * order.direction if position is not None else ZERO
-    pending = sum(
-        (o.remaining for o in account.open_orders.values()
-         if (o.inst_id, o.td_mode, o.pos_side) == key and o.side == order.side and not o.reduce_only
-         and o.ord_id != order.ord_id),
-        ZERO,
-    )  # fmt: skip
+    pending = ZERO
+    for other in account.open_orders.values():
+        same = (other.inst_id, other.td_mode, other.pos_side) == key and other.side == order.side
+        if same and not other.reduce_only and other.ord_id != order.ord_id:
+            pending += other.remaining
     most = most_contracts(instrument, order.lever)
     if held + pending + order.remaining > most:
         if order.pos_side == "net":
