@@ -30,9 +30,8 @@ from paper.store.ledger import Ledger
 from paper.visibility import Visibility
 
 logger = structlog.get_logger()
-# Limits on what a restart after a kill has to replay.
-SNAPSHOT_RECORDS = 5000
 LIVE_POLL_S = 0.05
+# How much of the market a restart after a kill has to play again.
 SNAPSHOT_MARKET_MS = 2 * 86_400_000
 
 
@@ -277,7 +276,7 @@ class Exchange:
             self._journal.append({"p": self.market.played, "x": steps} if steps else {"p": self.market.played})
             self.ledger.flush()
             overdue = self.market.now_ms - self._saved_ms >= SNAPSHOT_MARKET_MS
-            if overdue or self._journal.since_snapshot >= SNAPSHOT_RECORDS:
+            if overdue or self._journal.snapshot_due:
                 self._save()
         except OSError as fault:
             logger.error("journal_write_failed", error=fault.strerror)

@@ -6,6 +6,7 @@ plus the records after it give the same state again, including refused commands,
 last line is a command never acknowledged and is dropped. A failed write raises OSError before anything has changed.
 """
 
+import errno
 import os
 import pickle
 from collections.abc import Iterator
@@ -18,6 +19,9 @@ import orjson
 from paper.errors import StartRefused
 
 FORMAT = 2
+# After how many records a snapshot is due, or how many bytes of the last one stand for a record when it is large.
+SNAPSHOT_RECORDS = 5000
+BYTES_PER_RECORD = 1600
 
 
 @dataclass(frozen=True)
@@ -38,6 +42,7 @@ class Journal:
         self._snapshot_path = folder / "snapshot.pickle"
         self.sequence = 0
         self.since_snapshot = 0
+        self._snapshot_bytes = 0
         self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
 
     def load(self) -> Snapshot | None:
@@ -53,7 +58,17 @@ class Journal:
         if form != FORMAT or not isinstance(snapshot, Snapshot):
             raise StartRefused(f"{self._snapshot_path}: written by another version; move the data folder away")
         self.sequence = snapshot.sequence
+        self._snapshot_bytes = len(raw)
         return snapshot
+
+    @property
+    def snapshot_due(self) -> bool:
+        """Whether enough has been written that a snapshot pays.
+
+        It stops the exchange while it is written, which takes longer the more there is in it: a large one is made less
+        often, so that what it costs in all stays in proportion to what a restart saves.
+        """
+        return self.since_snapshot >= max(SNAPSHOT_RECORDS, self._snapshot_bytes // BYTES_PER_RECORD)
 
     def records(self) -> Iterator[dict[str, Any]]:
         """Records after the snapshot, oldest first."""
@@ -73,7 +88,9 @@ class Journal:
         line = orjson.dumps({"q": self.sequence + 1, **record}, default=str) + b"\n"
         written = os.write(self._file, line)
         if written != len(line):
-            raise OSError("journal record written in part")
+            # The next record must not be glued to half of this one.
+            os.ftruncate(self._file, os.fstat(self._file).st_size - written)
+            raise OSError(errno.ENOSPC, "journal record written in part")
         self.sequence += 1
         self.since_snapshot += 1
 
@@ -82,6 +99,7 @@ class Journal:
         temporary = self._snapshot_path.with_suffix(".new")
         with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as out:
             pickle.dump((FORMAT, Snapshot(self.sequence, played, state, timers)), out, protocol=5)
+            self._snapshot_bytes = out.tell()
         temporary.replace(self._snapshot_path)
         os.ftruncate(self._file, 0)
         self.since_snapshot = 0
