@@ -11,10 +11,11 @@ from typing import Annotated, Any
 import typer
 from sqlalchemy import case, select
 
-from cli.connection import connected
+from cli.connection import Connection, connected
 from cli.control import actor, execution_context
 from exchange.errors import ReadFailed
 from execution import control, locks
+from execution.context import ExecutionContext
 from execution.errors import Refused
 from models import Order
 from runtime.errors import OperatorError
@@ -75,7 +76,7 @@ def settle(
     if found is None:
         raise OperatorError("say --found or --absent")
     with connected() as connection:
-        context = execution_context(connection, needs_exchange=True)
+        context = _with_exchange(connection)
         try:
             for line in control.evidence(context, cl_ord_id).lines:
                 print(line)
@@ -116,7 +117,7 @@ def move(
         raise OperatorError("say exactly one of --to PRICE, --break-even, --trail PERCENT")
     price, distance = _number("--to", to), _number("--trail", trail)
     with connected() as connection:
-        context = execution_context(connection, needs_exchange=True)
+        context = _with_exchange(connection)
         try:
             moved = control.move_stop(
                 context, instrument, to=price, break_even=break_even, trail_pct=distance, actor=actor(), channel="cli"
@@ -124,6 +125,12 @@ def move(
         except (Refused, ReadFailed) as refusal:
             raise OperatorError(str(refusal)) from None
     print(f"the stop of {moved.inst_id} moved from {moved.before} to {moved.now}")
+
+
+def _with_exchange(connection: Connection) -> ExecutionContext:
+    if connection.stopped and connection.plan.paper:
+        raise OperatorError("the paper exchange is stopped together with the bot; `okxbot up` starts both")
+    return execution_context(connection, needs_exchange=True)
 
 
 def _number(option: str, given: str | None) -> Decimal | None:

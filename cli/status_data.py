@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from cli.connection import Connection
 from exchange.market_cache import MarketCache
 from exchange.redis_client import build_redis
-from models import BotState, DecisionCycle, Order, Position, ScreenerLog
+from models import BotState, BreakRow, DecisionCycle, Order, Position, ScreenerLog
 from runtime.errors import OperatorError
 from runtime.supervision import SupervisorClient
 from settings import PaperSettings
@@ -42,6 +42,10 @@ def collect_status(connection: Connection) -> dict[str, Any]:
             "speed": settings.paper_speed if isinstance(settings, PaperSettings) else 1,
             **_money(state),
             "reconciled_at": _iso(state.reconciled_at),
+            "invariants_checked_at": _iso(state.invariants_checked_at),
+            "clock_skew_s": _number(state.clock_skew_s),
+            "entries_blocked": state.entries_blocked,
+            "breaks": _breaks(session, connection.account_id),
             "positions": _positions(session, connection.account_id),
             "last_cycles": _last_cycles(session, connection.account_id),
             **_counts(session, connection.account_id),
@@ -96,6 +100,25 @@ def _positions(session: Session, account_id: int) -> list[dict[str, Any]]:
             "take_profit": _number(row.target_px),
             "strategy": (row.plan or {}).get("strategy"),
             "opened": _iso(row.opened_market_at),
+        }
+        for row in rows
+    ]
+
+
+def _breaks(session: Session, account_id: int) -> list[dict[str, Any]]:
+    """Differences and broken invariants that last; suspicions within their grace are not shown."""
+    rows = session.scalars(
+        select(BreakRow)
+        .where(BreakRow.account_id == account_id, BreakRow.resolved_at.is_(None), BreakRow.confirmed_at.is_not(None))
+        .order_by(BreakRow.id)
+    )
+    return [
+        {
+            "name": row.name,
+            "found_by": row.source,
+            "instrument": row.inst_id or None,
+            "detail": row.detail,
+            "since": _iso(row.first_seen_at),
         }
         for row in rows
     ]

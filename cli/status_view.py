@@ -37,7 +37,16 @@ def _head(status: dict[str, Any]) -> RenderableType:
         line.append(f"\nHALTED: {status['halt_reason']}   (`okxbot resume` lets it trade again)", style="bold red")
     elif status["state"] == "running" and not status["reconciled_at"]:
         line.append("\nno entries yet: waiting for the first reconciliation with the exchange", style="yellow")
+    for found in status["breaks"]:
+        line.append(f"\n{break_words(found)}", style="bold red")
     return Panel(line, title="okxbot", title_align="left")
+
+
+def break_words(found: dict[str, Any]) -> str:
+    """One difference or broken invariant that lasts."""
+    where = f" {found['instrument']}" if found["instrument"] else ""
+    effect = "no entries: " if found["found_by"] == "invariants" else ""
+    return f"{effect}{found['name']}{where}: {found['detail']}"
 
 
 def analyst_words(analyst: str) -> str:
@@ -105,6 +114,7 @@ def plain_lines(status: dict[str, Any]) -> list[str]:
         f"cycles={status['cycles_total']} orders={orders_words(status)}"
         + (f" halted: {status['halt_reason']}" if status["halt_reason"] else "")
     ]
+    lines += [f"  {break_words(found)}" for found in status["breaks"]]
     for p in status["positions"]:
         lines.append(
             f"  position {p['instrument']} {p['side']} {p['contracts']} at {p['avg_price']} mark {p['mark_price']} "

@@ -83,7 +83,10 @@ def resume(ctx: ExecutionContext, *, actor: str, channel: str) -> str:
             select(Order.cl_ord_id).where(Order.account_id == ctx.account_id, Order.state == OrderState.UNKNOWN)
         ).all()
         if unknown:
-            raise Refused(f"the outcome of {', '.join(unknown)} is not known yet; the resolver is looking for it")
+            raise Refused(
+                f"the outcome of {', '.join(unknown)} is not known yet; the resolver is looking for it, and "
+                "`okxbot order settle` ends it by hand"
+            )
         lifted = f"{state.halt_kind}: {state.halt_reason}" if state.halted else "entries refused: no baseline for today"
         rebased = _rebase(ctx, session, state)
         _clear(state)

@@ -103,6 +103,7 @@ _KNOWN: Select[*tuple[Any, ...]] = select(
     BotState.state,
     BotState.halted,
     BotState.reconciled_at,
+    BotState.entries_blocked,
     BotState.protection_seen_at,
     _ENTERED.label("entered_since"),
     # Kept net of transfers; the exchange's equity contains them.
@@ -229,6 +230,6 @@ def _decimal(written: str | None) -> Decimal | None:
 
 
 def _entries_allowed(known: Row[*tuple[Any, ...]], now: datetime) -> bool:
-    """Running, not halted, and reconciled as lately as the one that sends an entry will ask for. `now` is wall."""
+    """Running, not halted, no invariant broken, reconciled as lately as the sender will ask for. `now` is wall."""
     reconciled = known.reconciled_at is not None and now - known.reconciled_at <= RECONCILED_WITHIN
-    return reconciled and known.state == "running" and not known.halted
+    return reconciled and known.state == "running" and not known.halted and known.entries_blocked is None

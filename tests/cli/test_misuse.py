@@ -28,6 +28,9 @@ def okxbot(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
         (["up", "--fro", "3"], "No such option: --fro"),
         (["up", "--for", "0"], "'--for'"),
         (["exchange", "--port", "70000"], "'--port'"),
+        (["order", "settle", "x", "--absent"], "Missing option '--reason'"),
+        (["unlock"], "Missing argument"),
+        (["stop", "move"], "Missing argument"),
     ],
 )
 def test_misuse_is_one_line_and_status_2(tmp_path: Path, arguments: list[str], said: str) -> None:
@@ -38,6 +41,24 @@ def test_misuse_is_one_line_and_status_2(tmp_path: Path, arguments: list[str], s
     assert said in line
     assert "--help`" in line
     assert not (tmp_path / "home").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["order", "settle", "x", "--reason", "y"], "say --found or --absent"),
+        (["stop", "move", "BTC-USDT-SWAP"], "say exactly one of"),
+        (["stop", "move", "BTC-USDT-SWAP", "--to", "1", "--break-even"], "say exactly one of"),
+        (["stop", "move", "BTC-USDT-SWAP", "--to", "NaN"], "is not a positive number"),
+        (["stop", "move", "BTC-USDT-SWAP", "--to", "-5"], "is not a positive number"),
+        (["stop", "move", "BTC-USDT-SWAP", "--trail", "x"], "is not a positive number"),
+    ],
+)
+def test_nonsense_is_named_before_anything_is_looked_at(tmp_path: Path, arguments: list[str], said: str) -> None:
+    answer = okxbot(tmp_path / "home", *arguments)
+    assert answer.returncode == 2
+    (line,) = answer.stderr.splitlines()
+    assert said in line
 
 
 def test_every_command_explains_itself(tmp_path: Path) -> None:

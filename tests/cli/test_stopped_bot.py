@@ -9,7 +9,7 @@ from decimal import Decimal
 
 import pytest
 
-from models import Account, BotState
+from models import Account, BotState, BreakRow, InstrumentLock, Order
 from models.session import build_engine, build_sessions
 from runtime.database_alone import database_alone
 from runtime.environment import Plan, needed_ports
@@ -19,6 +19,7 @@ from runtime.migrate import upgrade_to_head
 from runtime.orphans import note_of
 from runtime.ports import free_port
 from settings import load_settings
+from trading.clock import wall_now
 
 
 def okxbot(home: Home, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -46,6 +47,23 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
             session.add(account)
             session.flush()
             session.add(BotState(account_id=account.id, state="running", equity=Decimal("9876.5")))
+            for number, state in enumerate(("live", "filled", "canceled")):
+                session.add(
+                    Order(
+                        account_id=account.id, leg="entry", cl_ord_id=f"t{state}", inst_id=f"C{number}-USDT-SWAP",
+                        side="buy", ord_type="fok", td_mode="isolated", sz_contracts=1, reduce_only=False, state=state,
+                    )
+                )  # fmt: skip
+            for inst_id in ("C1-USDT-SWAP", "C2-USDT-SWAP"):
+                session.add(
+                    InstrumentLock(account_id=account.id, inst_id=inst_id, reason="size_break", detail="2 held, not 1")
+                )
+            session.add(
+                BreakRow(
+                    account_id=account.id, source="invariants", name="clock_agrees", detail="1.5 s apart",
+                    confirmed_at=wall_now(),
+                )
+            )  # fmt: skip
         engine.dispose()
     yield home
     place = home.postgres.resolve()
@@ -83,6 +101,48 @@ def test_what_needs_the_running_bot_says_so_in_one_line(home: Home) -> None:
         assert len(answer.stderr.splitlines()) == 1
         assert said in answer.stderr
         assert "okxbot up" in answer.stderr
+
+
+def test_orders_are_listed_by_what_needs_a_person_first(home: Home) -> None:
+    answer = okxbot(home, "orders")
+    assert answer.returncode == 0, answer.stderr
+    *orders, first, second = answer.stdout.splitlines()
+    assert [line.split()[2] for line in orders] == ["live", "canceled", "filled"]
+    assert "locked: C1-USDT-SWAP (size_break)" in first
+    assert "2 held, not 1" in second
+    assert [row["cl_ord_id"] for row in json.loads(okxbot(home, "orders", "--json", "-n", "1").stdout)] == [
+        "tlive"
+    ]
+
+
+def test_status_shows_what_is_broken(home: Home) -> None:
+    assert "no entries: clock_agrees: 1.5 s apart" in okxbot(home, "status").stdout
+    (found,) = json.loads(okxbot(home, "status", "--json").stdout)["breaks"]
+    assert (found["name"], found["found_by"], found["instrument"]) == ("clock_agrees", "invariants", None)
+
+
+def test_a_lock_is_lifted_only_with_a_reason_and_a_yes(home: Home) -> None:
+    for arguments, said in (
+        (("unlock", "C2-USDT-SWAP"), "'--reason'"),
+        (("unlock", "C2-USDT-SWAP", "--reason", "mended"), "say --yes"),
+        (("unlock", "BTC-USDT-SWAP", "--reason", "mended", "--yes"), "is not locked"),
+    ):
+        answer = okxbot(home, *arguments)
+        assert answer.returncode == 2
+        assert len(answer.stderr.splitlines()) == 1
+        assert said in answer.stderr
+    answer = okxbot(home, "unlock", "C2-USDT-SWAP", "--reason", "mended", "--yes")
+    assert answer.stdout.splitlines()[-1] == "unlocked C2-USDT-SWAP: size_break"
+    assert "C2-USDT-SWAP (size_break)" not in okxbot(home, "orders").stdout
+
+
+def test_what_needs_the_exchange_says_that_it_is_stopped(home: Home) -> None:
+    for arguments in (
+        ("order", "settle", "tlive", "--absent", "--reason", "x", "--yes"),
+        ("stop", "move", "BTC-USDT-SWAP", "--break-even"),
+    ):
+        answer = okxbot(home, *arguments)
+        assert (answer.returncode, "exchange is stopped" in answer.stderr) == (2, True)
 
 
 def test_command_beside_one_that_starts_the_bot_waits_for_it_to_be_done(home: Home) -> None:

@@ -1,4 +1,4 @@
-"""No entry while halted, not reconciled lately or draining."""
+"""No entry while halted, not reconciled lately, draining, or while an invariant is broken."""
 
 from trading.gate.answers import missing, passed, rejected
 from trading.gate.entry import Entry
@@ -12,5 +12,7 @@ def check(given: GateInput, entry: Entry) -> CheckResult:
     if given.entries_allowed is None:
         return missing(NAME, LIMIT, "whether entries are allowed")
     if not given.entries_allowed:
-        return rejected(NAME, "not allowed", LIMIT, "halted, not reconciled lately or draining")
+        return rejected(
+            NAME, "not allowed", LIMIT, "halted, not reconciled lately, draining, or an invariant is broken"
+        )
     return passed(NAME, "allowed", LIMIT)
