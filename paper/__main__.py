@@ -11,7 +11,7 @@ import structlog
 from paper.errors import StartRefused
 from paper.exchange import Exchange
 from paper.options import DEFAULT_INSTRUMENTS, PaperOptions, parse_speed
-from paper.server.process import bind, serve
+from paper.server.process import bind, serve, tls_listener
 from paper.switches import parse_switches
 
 
@@ -23,6 +23,11 @@ def read_options(arguments: Sequence[str]) -> PaperOptions:
     parser.add_argument(
         "--admin-port", type=int, default=0, help="of the ledger, the audit and faults; always loopback"
     )
+    parser.add_argument(
+        "--tls-cert", type=Path, help="PEM certificate: answer wss:// and https:// on a port of its own"
+    )
+    parser.add_argument("--tls-key", type=Path, help="PEM key of the certificate")
+    parser.add_argument("--tls-port", type=int, default=0, help="0 picks a free one")
     parser.add_argument("--data", type=Path, required=True, help="folder for the state")
     parser.add_argument(
         "--market",
@@ -48,7 +53,7 @@ def read_options(arguments: Sequence[str]) -> PaperOptions:
         raise StartRefused(f"--equity {given.equity}: must be above 0 and below 10^12")
     if given.seed < 0:
         raise StartRefused(f"--seed {given.seed}: must be 0 or more")
-    for name, port in (("--port", given.port), ("--admin-port", given.admin_port)):
+    for name, port in (("--port", given.port), ("--admin-port", given.admin_port), ("--tls-port", given.tls_port)):
         if not 0 <= port <= 65535:
             raise StartRefused(f"{name} {port}: must be from 0 to 65535")
     speed = parse_speed(given.speed)
@@ -57,6 +62,7 @@ def read_options(arguments: Sequence[str]) -> PaperOptions:
     return PaperOptions(
         okx_rest=given.okx_rest, okx_ws=given.okx_ws,
         data=given.data, host=given.host, port=given.port, admin_port=given.admin_port,
+        tls_port=given.tls_port, tls_cert=given.tls_cert, tls_key=given.tls_key,
         market=given.market, speed=speed,
         seed=given.seed, instruments=tuple(name for name in given.instruments.split(",") if name),
         warmup_bars=given.warmup_bars, decision_bar=given.decision_bar, equity=equity, admin=given.admin,
@@ -77,11 +83,12 @@ def run(options: PaperOptions) -> int:
     try:
         listener = bind(options.host, options.port)
         admin = bind("127.0.0.1", options.admin_port, "admin port")
+        tls = tls_listener(options)
         exchange = Exchange(options)
     except StartRefused as refusal:
         sys.stderr.write(f"exchange: {refusal}\n")
         return 2
-    serve(exchange, listener, admin)
+    serve(exchange, listener, admin, tls)
     return 0
 
 

@@ -22,6 +22,9 @@ class PaperOptions:
     host: str = "127.0.0.1"
     port: int = 0
     admin_port: int = 0
+    tls_port: int = 0
+    tls_cert: Path | None = None
+    tls_key: Path | None = None
     market: str = "synthetic"
     speed: Speed = 60
     seed: int = 1

@@ -110,9 +110,7 @@ def test_orders_are_listed_by_what_needs_a_person_first(home: Home) -> None:
     assert [line.split()[2] for line in orders] == ["live", "canceled", "filled"]
     assert "locked: C1-USDT-SWAP (size_break)" in first
     assert "2 held, not 1" in second
-    assert [row["cl_ord_id"] for row in json.loads(okxbot(home, "orders", "--json", "-n", "1").stdout)] == [
-        "tlive"
-    ]
+    assert [row["cl_ord_id"] for row in json.loads(okxbot(home, "orders", "--json", "-n", "1").stdout)] == ["tlive"]
 
 
 def test_status_shows_what_is_broken(home: Home) -> None:

@@ -1,6 +1,6 @@
 """python-okx, unchanged, trades a whole life; what happened is also heard with websocket-client.
 
-Its own WebSocket classes speak TLS only and are not tried here.
+Its own WebSocket classes speak TLS only: see test_python_okx_sockets.
 """
 
 import base64
