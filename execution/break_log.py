@@ -39,7 +39,7 @@ def note(
 ) -> list[BreakRow]:
     """Bring the open rows of `source` to what was found; returns those confirmed just now.
 
-    Names that `judged` denies could not be looked at: their rows stay as they are.
+    Names that `judged` denies could not be looked at: their rows stay, and suspicions begin anew.
     """
     found = {(f.name, f.inst_id): f for f in findings}
     confirmed = []
@@ -47,7 +47,10 @@ def note(
         finding = found.pop((row.name, row.inst_id), None)
         if finding is not None:
             row.last_seen_at, row.detail = now, finding.detail
-        elif judged(row.name):
+        elif not judged(row.name):
+            if row.confirmed_at is None:
+                row.first_seen_at = now  # its grace counts what could be looked at only
+        else:
             row.resolved_at, row.resolution = now, f"{source} no longer finds it"
             logger.info("break_resolved", name=row.name, inst_id=row.inst_id)
         if finding is not None and row.confirmed_at is None and now - row.first_seen_at >= grace(row.name):

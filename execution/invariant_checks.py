@@ -64,7 +64,7 @@ RULES: dict[Invariant, Rule] = {
     ),
     _I.ONE_OPEN_ENTRY: Rule("at most one open entry in an instrument", timedelta(0), "invariant", asks_exchange=False),
     _I.OUTCOME_KNOWN_IN_TIME: Rule(
-        "no outcome stays unknown for two minutes of a readable exchange", timedelta(0), "unknown_state",
+        "no outcome stays unknown for two minutes of a readable exchange", timedelta(seconds=60), "unknown_state",
         asks_exchange=True,
     ),
     _I.POSITION_EQUALS_FILLS: Rule(
@@ -72,7 +72,7 @@ RULES: dict[Invariant, Rule] = {
         asks_exchange=True,
     ),
     _I.POSITION_COVERED: Rule(
-        "every position of ours has a live stop over all of it", timedelta(0), "invariant", asks_exchange=True
+        "every position of ours has a live stop over all of it", timedelta(seconds=10), "invariant", asks_exchange=True
     ),
     _I.STOP_HAS_POSITION: Rule(
         "every stop of ours only reduces, and has a position", timedelta(seconds=30), None, asks_exchange=True
@@ -93,7 +93,6 @@ RULES: dict[Invariant, Rule] = {
 }  # fmt: skip
 
 UNKNOWN_FOR = timedelta(minutes=2)
-UNCOVERED_BEYOND_GRACE = timedelta(seconds=10)
 RECENT = timedelta(days=1)
 MOST_SKEW_S = Decimal(1)
 SKEW_KNOWN_FOR = timedelta(minutes=5)
@@ -168,8 +167,8 @@ def position_equals_fills(ctx: ExecutionContext, session: Session) -> list[Findi
 
 
 def position_covered(ctx: ExecutionContext, session: Session) -> list[Finding]:
-    """I5: uncovered for longer than the grace and what mending it may take."""
-    limit = timedelta(seconds=ctx.settings.naked_grace_s) + UNCOVERED_BEYOND_GRACE
+    """I5: uncovered for longer than NAKED_GRACE_S; the rule's own grace is for mending it."""
+    limit = timedelta(seconds=ctx.settings.naked_grace_s)
     now = ctx.clock.wall_now()
     return [
         Finding(_I.POSITION_COVERED, row.inst_id, f"{row.contracts} uncovered since {row.uncovered_since:%H:%M:%S}")

@@ -10,6 +10,7 @@ from sqlalchemy import select
 
 from exchange.redis_client import build_redis
 from execution.context import ExecutionContext
+from execution.reconcile import reconcile
 from feeds.account import AccountFeed
 from feeds.control import ControlStream
 from feeds.dispatch import Dispatcher
@@ -115,3 +116,22 @@ def test_reconnect_asks_for_a_reconcile(
     paper.post("/paper/faults", {"name": "ws_drop"})
     until(lambda: len(queued("account")) > before)
     assert any("reconnected" in args[0] for task, args in queued("account")[before:] if task == "account.reconcile")
+
+
+def test_reconnect_refuses_entries_until_reconciled(
+    feed: AccountFeed, ctx: ExecutionContext, paper: ExchangeProcess, until: Until
+) -> None:
+    def state() -> BotState:
+        with ctx.sessions() as session:
+            return session.get_one(BotState, ctx.account_id)
+
+    until(lambda: state().unsettled_at is not None)
+    connected = state().unsettled_at
+    reconcile(ctx, "test")
+    assert state().reconciled_at is not None
+    paper.post("/paper/faults", {"name": "ws_drop"})
+    until(lambda: state().reconciled_at is None)
+    assert connected is not None
+    assert (state().unsettled_at or connected) > connected
+    reconcile(ctx, "test")
+    assert state().reconciled_at is not None
