@@ -3,9 +3,10 @@
 from pathlib import Path
 
 from paper.faults import menu_table
+from paper.switches import switch_table
 
 DOCUMENT = Path(__file__).resolve().parent.parent / "docs" / "paper-exchange.md"
-TABLES = {"faults": menu_table}
+TABLES = {"faults": menu_table, "switches": switch_table}
 
 
 def with_tables(text: str) -> str:

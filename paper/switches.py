@@ -3,7 +3,6 @@
 `okxbot exchange --switch NAME=VALUE` sets one. The table in docs/paper-exchange.md is made from here.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from paper.errors import StartRefused
@@ -116,7 +115,7 @@ def parse_switches(items: list[str]) -> dict[str, str]:
     return found
 
 
-def switch_table(given: Mapping[str, str] | None = None) -> str:
+def switch_table() -> str:
     """The documentation's table: name, values (the default first), what it decides, what is known."""
     rows = ["| switch | values (default first) | decides | known |", "|---|---|---|---|"]
     for name, switch in SWITCHES.items():

@@ -1,57 +1,19 @@
 """What OKX leaves open can be set either way, and each way does what its name says."""
 
-import json
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from paper.errors import StartRefused
-from paper.exchange import Exchange
 from paper.launch import launch
 from paper.options import PaperOptions
-from paper.server.auth import sign
-from paper.server.rest import Rest
-from paper.store.credentials import IN_PROCESS
 from paper.switches import SWITCHES, parse_switches, switch_table
+from tests.paper.in_process import Client
 from tests.paper.test_websocket import Socket
 
 BTC = "BTC-USDT-SWAP"
 DOCUMENT = Path(__file__).parents[2] / "docs" / "paper-exchange.md"
-
-
-class Client:
-    """Signed requests to an exchange in this process, without a network between."""
-
-    def __init__(self, **switches: str) -> None:
-        instruments = (BTC, "SOL-USDT-SWAP")
-        self.exchange = Exchange(
-            PaperOptions(speed="lockstep", warmup_bars=400, switches=switches, instruments=instruments)
-        )
-        self.rest = Rest(self.exchange)
-
-    def send(self, method: str, path: str, body: Any = None, secret: str = IN_PROCESS.secret_key) -> tuple[int, Any]:
-        raw = json.dumps(body).encode() if body is not None else b""
-        stamp = datetime.fromtimestamp(self.exchange.wall_ms() / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
-        target = f"/api/v5/{path}"
-        headers = {
-            "ok-access-key": IN_PROCESS.api_key, "ok-access-passphrase": IN_PROCESS.passphrase,
-            "ok-access-timestamp": stamp, "content-type": "application/json",
-            "ok-access-sign": sign(secret, f"{stamp}{method}{target}".encode() + raw),
-        }  # fmt: skip
-        reply = self.rest.handle(method, target.encode(), headers, raw, address="127.0.0.1")
-        return reply.status, reply.body if reply.html else json.loads(reply.body)
-
-    def place(self, **change: Any) -> Any:
-        order = {"instId": BTC, "tdMode": "isolated", "side": "buy", "ordType": "market", "sz": "1", **change}
-        return self.send("POST", "trade/order", order)[1]
-
-    def last(self) -> float:
-        return float(self.send("GET", f"market/ticker?instId={BTC}")[1]["data"][0]["last"])
-
-    def away(self, factor: float = 0.97) -> str:
-        return f"{self.last() * factor:.1f}"
 
 
 @pytest.mark.parametrize("code", ["51016", "50071"])
