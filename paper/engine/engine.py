@@ -17,7 +17,7 @@ from paper.engine.params import Params, number, word
 from paper.engine.quote import Quote
 from paper.engine.state import EngineState
 from paper.engine.triggers import fire_triggers
-from paper.numbers import ZERO
+from paper.numbers import ZERO, text
 
 Result = dict[str, str]
 Command = Callable[[EngineState, Account, Params], Result]
@@ -71,8 +71,11 @@ def _mode(state: EngineState, account: Account, params: Params) -> Result:
 
 
 def _margin(state: EngineState, account: Account, params: Params) -> Result:
-    inst_id, pos_side, kind, amount = positions.adjust_margin(state, account, params)
-    return {"instId": inst_id, "posSide": pos_side, "type": kind, "amt": format(amount.normalize(), "f"), "ccy": "USDT"}
+    inst_id, pos_side, kind, amount, leverage = positions.adjust_margin(state, account, params)
+    return {
+        "instId": inst_id, "posSide": pos_side, "type": kind, "amt": text(amount), "ccy": "USDT",
+        "leverage": text(leverage),
+    }  # fmt: skip
 
 
 def _cancel_all(state: EngineState, account: Account, params: Params) -> Result:

@@ -3,6 +3,7 @@
 from decimal import Decimal
 
 from paper.engine.account import Account, Bill
+from paper.engine.limits import most_contracts
 from paper.engine.matching import cancel
 from paper.engine.order import Order
 from paper.engine.orders import check_unused, enter
@@ -61,7 +62,13 @@ def set_leverage(state: EngineState, account: Account, params: Params) -> tuple[
         _check_nothing_pending(account, instrument.inst_id, mode)
         position = account.positions.get(key)
         if position is not None and position.contracts != 0:
-            if mode == "isolated":
+            if position.size > most_contracts(instrument, lever):
+                raise OkxError("59102")
+            if mode == "cross":
+                value = position.notional(instrument, state.quotes[instrument.inst_id].mark)
+                if value / lever - value / position.lever > state.balance(account).available:
+                    raise OkxError("59109")
+            else:
                 wanted = money(instrument.coins(position.size) * position.avg_px / lever)
                 needed = wanted - position.margin
                 if needed > state.balance(account).available:
@@ -102,8 +109,8 @@ def set_position_mode(state: EngineState, account: Account, params: Params) -> s
     return mode
 
 
-def adjust_margin(state: EngineState, account: Account, params: Params) -> tuple[str, str, str, Decimal]:
-    """Add margin to or take it from an isolated position. Returns instrument, side, type, amount."""
+def adjust_margin(state: EngineState, account: Account, params: Params) -> tuple[str, str, str, Decimal, Decimal]:
+    """Add margin to or take it from an isolated position. Returns instrument, side, type, amount, real leverage."""
     instrument = state.instrument(word(params, "instId"))
     kind, amount = word(params, "type"), number(params, "amt")
     if kind not in ("add", "reduce"):
@@ -135,4 +142,6 @@ def adjust_margin(state: EngineState, account: Account, params: Params) -> tuple
         ),
     )  # fmt: skip
     state.balance_changed(account, "adjust_margin", (instrument.inst_id, "isolated", pos_side))
-    return instrument.inst_id, pos_side, kind, amount
+    value = instrument.coins(position.size) * position.avg_px
+    leverage = (value / position.margin).quantize(Decimal("0.01")) if position.margin else position.lever
+    return instrument.inst_id, pos_side, kind, amount, leverage

@@ -147,3 +147,32 @@ def test_closing_order_in_long_short_mode_may_not_exceed_what_is_free_to_close(d
     with refused("51112"):
         desk.place("sell", posSide="long", sz="1")
     assert desk.order(desk.place("sell", posSide="long", sz="0.5")).state == "filled"
+
+
+def test_leverage_must_fit_the_position_that_is_held(desk_with: Any) -> None:
+    desk = desk_with(deposit="100000000")
+    desk.send("set_leverage", mgnMode="cross", lever="40")
+    for _ in range(2):
+        desk.place(sz="6000", tdMode="cross")
+        desk.price("60000")
+    with refused("59102"):
+        desk.send("set_leverage", mgnMode="cross", lever="75")
+    poor = desk_with(deposit="1000")
+    poor.send("set_leverage", mgnMode="cross", lever="50")
+    poor.place(sz="40", tdMode="cross")
+    with refused("59109"):
+        poor.send("set_leverage", mgnMode="cross", lever="2")
+    poor.send("set_leverage", mgnMode="cross", lever="45")
+
+
+def test_margin_is_added_and_taken_within_what_the_leverage_needs(desk: Any) -> None:
+    desk.place(sz="1")
+    more = desk.send("adjust_margin", posSide="net", type="add", amt="100")
+    assert (more["amt"], more["leverage"]) == ("100", "2")
+    assert desk.books_balance
+    with refused("59301"):
+        desk.send("adjust_margin", posSide="net", type="reduce", amt="100.1")
+    assert desk.send("adjust_margin", posSide="net", type="reduce", amt="100")["leverage"] == "3"
+    with refused("59301"):
+        desk.send("adjust_margin", posSide="net", type="add", amt="99999")
+    assert desk.books_balance
