@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import signal
 import socket
 import ssl
@@ -73,6 +74,9 @@ def serve(exchange: Exchange, listener: socket.socket, admin: socket.socket, tls
         ws_per_message_deflate=False, server_header=False, date_header=False,
     )  # fmt: skip
     server = _Server(config, exchange, ports, tls)
+    # What the start has made stays: the collector need not look through it again while requests wait.
+    gc.collect()
+    gc.freeze()
     try:
         server.run(sockets=[listener, admin])
     finally:

@@ -20,8 +20,8 @@ from paper.errors import StartRefused
 
 FORMAT = 2
 # After how many records a snapshot is due, or how many bytes of the last one stand for a record when it is large.
-SNAPSHOT_RECORDS = 5000
-BYTES_PER_RECORD = 1600
+SNAPSHOT_RECORDS = 10_000
+BYTES_PER_RECORD = 500
 
 
 @dataclass(frozen=True)
