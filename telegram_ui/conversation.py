@@ -154,9 +154,8 @@ class Conversation:
                 shown[page], chat_id=incoming.chat_id, message_id=incoming.message_id, parse_mode="HTML",
                 reply_markup=keyboard(buttons),
             )  # fmt: skip
-        except BadRequest as error:
-            if "not modified" not in error.message.lower():
-                raise
+        except BadRequest as error:  # the same page again, or a message that is gone
+            logger.info("page_not_turned", error=error.message)
 
     async def _ask(self, incoming: Incoming, rest: str) -> None:
         what, _, inst_id = rest.partition(":")

@@ -30,6 +30,7 @@ from telegram_ui.sending import send_text
 logger = structlog.get_logger()
 SIDE_BY_SIDE = 32
 RETRIES_AFTER_FLOOD = 3
+MESSAGES_PER_S = 30  # Telegram's own limit for a bot
 ALLOWED_UPDATES = ["message", "callback_query"]
 
 
@@ -50,7 +51,9 @@ def build_desk(settings: AnySettings) -> Desk:
     return Desk(ctx, Present.at(settings.redis_url.get_secret_value() if settings.redis_url else None))
 
 
-def build_application(desk: Desk) -> Application[Any, Any, Any, Any, Any, Any]:
+def build_application(
+    desk: Desk, *, messages_per_s: float = MESSAGES_PER_S
+) -> Application[Any, Any, Any, Any, Any, Any]:
     """The application with everything attached; nothing runs yet."""
     settings = desk.settings
     assert settings.telegram_bot_token is not None
@@ -60,7 +63,7 @@ def build_application(desk: Desk) -> Application[Any, Any, Any, Any, Any, Any]:
         .base_url(settings.telegram_base_url.rstrip("/") + "/bot")
         .base_file_url(settings.telegram_base_url.rstrip("/") + "/file/bot")
         .concurrent_updates(SIDE_BY_SIDE)
-        .rate_limiter(AIORateLimiter(max_retries=RETRIES_AFTER_FLOOD))
+        .rate_limiter(AIORateLimiter(overall_max_rate=messages_per_s, max_retries=RETRIES_AFTER_FLOOD))
         .build()
     )
     painter = Painter()
