@@ -1,103 +1,26 @@
-"""The ten invariants: each a question to our books, answered by findings; none asks the exchange itself.
+"""I1 to I7: orders, positions and stops. Questions to our books, answered by findings; none asks the exchange itself.
 
-Sizes in contracts, money in USDT, ages in wall seconds unless they say market.
+Sizes in contracts, ages in wall seconds.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from decimal import Decimal
-from enum import StrEnum
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from execution import coverage, journal, locks
 from execution.bound import closing_side
-from execution.breach import breach_of
 from execution.break_log import Finding
 from execution.context import ExecutionContext
 from execution.identifiers import is_attached, is_ours
+from execution.invariant_rules import Invariant as _I
 from execution.locks import LockReason
-from execution.market_freshness import stale_candles
 from models import AlgoOrder, BotState, Fill, Order, Position, Trade
 from trading.orders import ENTRY_LEGS, OPEN_STATES, OrderState
 
-
-class Invariant(StrEnum):
-    """Names; `number` is the one the documentation uses."""
-
-    ONE_ORDER_PER_INTENT = "one_order_per_intent"
-    ONE_OPEN_ENTRY = "one_open_entry"
-    OUTCOME_KNOWN_IN_TIME = "outcome_known_in_time"
-    POSITION_EQUALS_FILLS = "position_equals_fills"
-    POSITION_COVERED = "position_covered"
-    STOP_HAS_POSITION = "stop_has_position"
-    FOREIGN_IS_LOCKED = "foreign_is_locked"
-    WITHIN_LIMITS = "within_limits"
-    CLOCK_AGREES = "clock_agrees"
-    DATA_IS_FRESH = "data_is_fresh"
-
-    @property
-    def number(self) -> str:
-        """I1 to I10."""
-        return f"I{list(Invariant).index(self) + 1}"
-
-
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """`grace`: how long it may be seen before it counts. `halt`: the kind of halt, None: entries wait for its end.
-
-    `asks_exchange`: our mirror may merely be behind, so the exchange is read before it counts.
-    """
-
-    says: str
-    grace: timedelta
-    halt: str | None
-    asks_exchange: bool
-
-
-_I = Invariant
-RULES: dict[Invariant, Rule] = {
-    _I.ONE_ORDER_PER_INTENT: Rule(
-        "at most one order on the exchange for one intent", timedelta(0), "invariant", asks_exchange=False
-    ),
-    _I.ONE_OPEN_ENTRY: Rule("at most one open entry in an instrument", timedelta(0), "invariant", asks_exchange=False),
-    _I.OUTCOME_KNOWN_IN_TIME: Rule(
-        "no outcome stays unknown for two minutes of a readable exchange", timedelta(seconds=60), "unknown_state",
-        asks_exchange=True,
-    ),
-    _I.POSITION_EQUALS_FILLS: Rule(
-        "a position is the sum of its fills, or locked as different", timedelta(seconds=75), "invariant",
-        asks_exchange=True,
-    ),
-    _I.POSITION_COVERED: Rule(
-        "every position of ours has a live stop over all of it", timedelta(seconds=10), "invariant", asks_exchange=True
-    ),
-    _I.STOP_HAS_POSITION: Rule(
-        "every stop of ours only reduces, and has a position", timedelta(seconds=30), None, asks_exchange=True
-    ),
-    _I.FOREIGN_IS_LOCKED: Rule(
-        "what is not ours is locked", timedelta(seconds=90), None, asks_exchange=True
-    ),
-    _I.WITHIN_LIMITS: Rule(
-        "margin, leverage, loss and the number of orders are within their limits", timedelta(seconds=30), "invariant",
-        asks_exchange=True,
-    ),
-    _I.CLOCK_AGREES: Rule(
-        "our clock and the exchange's differ by less than a second", timedelta(0), None, asks_exchange=False
-    ),
-    _I.DATA_IS_FRESH: Rule(
-        "account and candles are fresh", timedelta(seconds=20), None, asks_exchange=False
-    ),
-}  # fmt: skip
-
 UNKNOWN_FOR = timedelta(minutes=2)
 RECENT = timedelta(days=1)
-MOST_SKEW_S = Decimal(1)
-SKEW_KNOWN_FOR = timedelta(minutes=5)
-ACCOUNT_FRESH_FOR = timedelta(minutes=3)
-ORDERS_PER_MINUTE = 60
 
 
 def one_order_per_intent(ctx: ExecutionContext, session: Session) -> list[Finding]:
@@ -207,76 +130,6 @@ def foreign_is_locked(ctx: ExecutionContext, session: Session) -> list[Finding]:
         if not ours and LockReason.FOREIGN_ORDER not in _reasons(ctx, session, algo.inst_id):
             found.append(Finding(_I.FOREIGN_IS_LOCKED, algo.inst_id, f"algo order {algo.algo_id} is not ours"))
     return found
-
-
-def within_limits(ctx: ExecutionContext, session: Session) -> list[Finding]:
-    """I8. Margin may outgrow its share as equity falls, but not beyond what the drawdown halt allows."""
-    settings, state = ctx.settings, session.get_one(BotState, ctx.account_id)
-    ours = [
-        row for row in _positions(ctx, session)
-        if LockReason.FOREIGN_POSITION not in _reasons(ctx, session, row.inst_id)
-    ]  # fmt: skip
-    found = []
-    margin = sum((row.margin for row in ours), Decimal(0))
-    if state.equity is not None:
-        share = settings.max_total_margin_pct / (1 - settings.drawdown_halt_pct / 100) / 100
-        if margin > state.equity * share:
-            found.append(Finding(_I.WITHIN_LIMITS, "", f"margin {margin:.2f} is over {state.equity * share:.2f} USDT"))
-    most = max(Decimal(settings.leverage), settings.max_leverage)
-    found += [
-        Finding(_I.WITHIN_LIMITS, row.inst_id, f"leverage {row.leverage} is over {most}")
-        for row in ours
-        if row.leverage is not None and row.leverage > most
-    ]
-    breach = breach_of(state, settings.daily_loss_halt_pct, settings.drawdown_halt_pct)
-    if breach is not None and not state.halted:
-        found.append(Finding(_I.WITHIN_LIMITS, "", f"{breach[1]}, and the bot is not halted"))
-    speed = getattr(settings, "paper_speed", 1)
-    sent = session.scalar(
-        select(func.count())
-        .select_from(Order)
-        .where(Order.account_id == ctx.account_id, Order.submitted_at > ctx.clock.wall_now() - timedelta(minutes=1))
-    )
-    if speed != "lockstep" and (sent or 0) > ORDERS_PER_MINUTE * max(1.0, float(speed)):
-        found.append(Finding(_I.WITHIN_LIMITS, "", f"{sent} orders sent within a minute"))
-    return found
-
-
-def clock_agrees(ctx: ExecutionContext, session: Session) -> list[Finding]:
-    """I9: as measured last; not measured for long is as bad."""
-    state, now = session.get_one(BotState, ctx.account_id), ctx.clock.wall_now()
-    since = max((at for at in (state.clock_skew_at, state.started_at) if at is not None), default=None)
-    if since is None or now - since > SKEW_KNOWN_FOR:
-        return [Finding(_I.CLOCK_AGREES, "", "the difference to the exchange's clock has not been measured for long")]
-    if state.clock_skew_s is not None and abs(state.clock_skew_s) > MOST_SKEW_S:
-        return [Finding(_I.CLOCK_AGREES, "", f"the exchange's clock is {state.clock_skew_s:+.3f} s from ours")]
-    return []
-
-
-def data_is_fresh(ctx: ExecutionContext, session: Session) -> list[Finding]:
-    """I10: the account as last observed, and the newest confirmed candle of every instrument."""
-    state, now = session.get_one(BotState, ctx.account_id), ctx.clock.wall_now()
-    if state.started_at is None or now - state.started_at < ACCOUNT_FRESH_FOR:
-        return []
-    found = [Finding(_I.DATA_IS_FRESH, inst_id, what) for inst_id, what in stale_candles(ctx, session)]
-    seen: datetime | None = state.equity_at
-    if seen is None or now - seen > ACCOUNT_FRESH_FOR:
-        found.append(Finding(_I.DATA_IS_FRESH, "", "the account has not been observed for three minutes"))
-    return found
-
-
-CHECKS: tuple[Callable[[ExecutionContext, Session], list[Finding]], ...] = (
-    one_order_per_intent,
-    one_open_entry,
-    outcome_known_in_time,
-    position_equals_fills,
-    position_covered,
-    stop_has_position,
-    foreign_is_locked,
-    within_limits,
-    clock_agrees,
-    data_is_fresh,
-)
 
 
 def _positions(ctx: ExecutionContext, session: Session) -> list[Position]:

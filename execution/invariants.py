@@ -6,22 +6,36 @@ order) refuses entries while it lasts. Before anything is confirmed the exchange
 what rests on it is not judged.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import structlog
 from sqlalchemy.orm import Session
 
 from exchange.errors import ReadFailed
 from execution import break_log, halting, notices, outbox
+from execution import invariant_checks as books
+from execution import invariant_surroundings as surroundings
 from execution.break_log import Finding
 from execution.context import ExecutionContext
-from execution.invariant_checks import CHECKS, RULES, Invariant
+from execution.invariant_rules import RULES, Invariant
 from execution.refreshing import refresh
 from models import BotState, BreakRow
 
 logger = structlog.get_logger()
 
 SOURCE = "invariants"
+CHECKS: tuple[Callable[[ExecutionContext, Session], list[Finding]], ...] = (
+    books.one_order_per_intent,
+    books.one_open_entry,
+    books.outcome_known_in_time,
+    books.position_equals_fills,
+    books.position_covered,
+    books.stop_has_position,
+    books.foreign_is_locked,
+    surroundings.within_limits,
+    surroundings.clock_agrees,
+    surroundings.data_is_fresh,
+)
 
 
 def check(ctx: ExecutionContext) -> list[str]:

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import select, text, update
 
 from execution import control, invariants, mirror
-from execution.invariant_checks import RULES, Invariant
+from execution.invariant_rules import RULES, Invariant
 from execution.submit import submit
 from models import Alert, AuditEntry, BotState, BreakRow, Fill, Order, Position, Trade
 from trading.clock import wall_now
