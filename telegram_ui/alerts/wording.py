@@ -1,7 +1,7 @@
 """Alerts as messages: one alone with what belongs to it, one kind many times, or a digest of a storm."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -63,9 +63,7 @@ def word(desk: Desk, batch: Batch) -> Wording:
 
 
 def _single(desk: Desk, session: Session, row: Alert) -> tuple[str, Subject | None]:
-    made = {"trade_opened": _opened, "trade_closed": _closed, "reflection": _reflected, "daily_summary": _daily}.get(
-        row.kind
-    )
+    made = _MADE.get(row.kind)
     if made is not None:
         found = made(desk, session, row)
         if found is not None:
@@ -148,6 +146,15 @@ def _reflected(desk: Desk, session: Session, row: Alert) -> tuple[str, Subject |
     return "\n".join([*lines, _foot(row, desk)]), None
 
 
+def _researched(desk: Desk, _session: Session, row: Alert) -> tuple[str, Subject | None]:
+    """Somebody else's words, marked as such."""
+    lines = [f"🔎 {bold(row.payload.get('question', 'Research'))}", f"<i>{escaped(row.message, 2500)}</i>"]
+    sources = row.payload.get("sources") or []
+    for each in sources[:5]:
+        lines.append(f"• {escaped(each.get('title') or 'source', 80)} {escaped(each.get('url', ''), 200)}")
+    return "\n".join([*lines, _foot(row, desk)]), None
+
+
 def _daily(desk: Desk, session: Session, row: Alert) -> tuple[str, Subject | None] | None:
     slot = row.payload.get("slot")
     snapshot = session.scalars(
@@ -204,3 +211,12 @@ def _title(kind: str) -> str:
 
 def _foot(row: Alert, desk: Desk) -> str:
     return f"{clock_time(row.created_at, desk.zone)} · #{row.id}"
+
+
+_MADE: dict[str, Callable[[Desk, Session, Alert], tuple[str, Subject | None] | None]] = {
+    "trade_opened": _opened,
+    "trade_closed": _closed,
+    "reflection": _reflected,
+    "daily_summary": _daily,
+    "research": _researched,
+}

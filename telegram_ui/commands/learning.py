@@ -6,9 +6,11 @@ The message leaves through the outbox, so that it is neither lost nor sent while
 from sqlalchemy import select
 
 from execution import outbox
-from models import Reflection
+from models import AuditEntry, Reflection
 from telegram_ui.desk import Answer, Desk, Request
-from telegram_ui.text import day_time, escaped
+from telegram_ui.text import day_time, escaped, plain
+
+LONGEST_QUESTION = 500
 
 
 def reflect(desk: Desk, _request: Request) -> Answer:
@@ -33,9 +35,18 @@ def reflect(desk: Desk, _request: Request) -> Answer:
 
 
 def research(desk: Desk, request: Request) -> Answer:
-    """Not to be had yet: research is asked by decision cycles only, no task takes a question of a person."""
+    """Have the researcher asked; the answer comes as an alert. It costs money, so only admins ask."""
     if not request.words:
         return Answer.of("What do you want to know? /research Why is BTC falling?")
-    return Answer.of(
-        "Research on demand is not available yet: only decision cycles ask the researcher. /why shows what it said."
-    )
+    if desk.settings.perplexity_api_key is None:
+        return Answer.of("There is nobody to ask: research needs PERPLEXITY_API_KEY.")
+    detail = {"question": plain(request.text, LONGEST_QUESTION)}
+    with outbox.transaction(desk.ctx) as session:
+        asked = AuditEntry(
+            account_id=desk.ctx.account_id, actor=request.actor, channel="telegram", action="research_asked",
+            detail=detail,
+        )  # fmt: skip
+        session.add(asked)
+        session.flush()
+        outbox.post(session, "perplexity.ask", "perplexity", [asked.id])
+    return Answer.of("The researcher was asked; the answer comes as a message of its own, within a minute.")

@@ -208,6 +208,12 @@ def test_a_reflection_is_told_with_the_difference_it_made(seeded):
     golden("alert-reflection", wording(seeded, alert_id, "reflection").text)
 
 
+def test_an_answer_of_the_researcher_is_quoted_as_somebody_elses_words(seeded):
+    payload = {"question": "Why <b>now?", "sources": [{"title": "A & B", "url": "https://example.com/?a=1&b=2"}]}
+    alert_id = raise_alert(seeded, "Because </i> of X.", kind="research", payload=payload)
+    golden("alert-research", wording(seeded, alert_id, "research").text)
+
+
 def kinds(desk, after):
     with desk.ctx.sessions() as session:
         query = select(Alert.kind, Alert.severity, Alert.message).where(Alert.id > after).order_by(Alert.id)
