@@ -49,11 +49,12 @@ class EngineState:
         self._places = 0
         self._trade_ids: dict[str, int] = {}
         self._books: dict[str, Book] = {}
+        self._limits: dict[str, tuple[Quote, tuple[Decimal, Decimal]]] = {}
         self.resting: dict[str, Resting] = {}
 
     def __getstate__(self) -> dict[str, object]:
         state = self.__dict__.copy()
-        state["_books"] = {}
+        state["_books"], state["_limits"] = {}, {}
         state["events"] = []
         return state
 
@@ -105,9 +106,14 @@ class EngineState:
 
     def price_limits(self, inst_id: str) -> tuple[Decimal, Decimal]:
         """Highest buy and lowest sell price: the band around mark, on the tick grid."""
-        instrument, mark = self.instruments[inst_id], self.quotes[inst_id].mark
+        quote = self.quotes[inst_id]
+        known = self._limits.get(inst_id)
+        if known is not None and known[0] is quote:
+            return known[1]
+        instrument, mark = self.instruments[inst_id], quote.mark
         high = (mark * (1 + self.rules.band)) // instrument.tick * instrument.tick
         low = (mark * (1 - self.rules.band)) // instrument.tick * instrument.tick + instrument.tick
+        self._limits[inst_id] = quote, (high, low)
         return high, low
 
     def balance(self, account: Account) -> Balance:
