@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import structlog
-from sqlalchemy import select
+from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
 from models import BreakRow
@@ -41,6 +41,7 @@ def note(
 
     Names that `judged` denies could not be looked at: their rows stay, and suspicions begin anew.
     """
+    one_at_a_time(session, account_id)
     found = {(f.name, f.inst_id): f for f in findings}
     confirmed = []
     for row in open_breaks(session, account_id, source, lock=True):
@@ -72,6 +73,11 @@ def note(
         session.add(row)
     session.flush()
     return confirmed
+
+
+def one_at_a_time(session: Session, account_id: int) -> None:
+    """One writer of differences and of the day's money at a time, to the end of the transaction."""
+    session.execute(text("SELECT pg_advisory_xact_lock(:account, hashtext('breaks'))"), {"account": account_id})
 
 
 def open_breaks(session: Session, account_id: int, source: str | None = None, *, lock: bool = False) -> list[BreakRow]:

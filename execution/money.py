@@ -13,6 +13,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from execution import bills
+from execution.break_log import one_at_a_time
 from execution.context import ExecutionContext
 from models import Bill, MoneyDay
 from trading.money import Money, of_bill
@@ -43,6 +44,7 @@ def settle(ctx: ExecutionContext) -> list[str]:
 def _account(ctx: ExecutionContext, balance: BalanceReport, at: datetime, newest: int | None) -> list[str]:
     today = at.astimezone(UTC).date()
     with ctx.sessions.begin() as session:
+        one_at_a_time(session, ctx.account_id)
         day = session.scalars(
             select(MoneyDay)
             .where(MoneyDay.account_id == ctx.account_id)

@@ -1,15 +1,18 @@
 """Our books against the exchange: every difference by its name, mended or locked, and lifted when it is over."""
 
+import threading
+import time
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 
 import pytest
 from sqlalchemy import delete, select, update
+from sqlalchemy.exc import DBAPIError
 
 from exchange.client import OkxExchange
 from exchange.errors import ReadFailed
-from execution import control, intents, mirror, outbox, unsettled
+from execution import break_log, control, intents, mirror, outbox, unsettled
 from execution.reconcile import reconcile
 from execution.submit import submit
 from models import Alert, BotState, Fill, Order, Position, Trade
@@ -251,3 +254,31 @@ def test_people_are_told_of_opened_and_closed_trades(bot):
         kinds = session.scalars(select(Alert.kind).order_by(Alert.id)).all()
         assert session.scalars(select(Position.contracts)).all() == [Decimal(0)]
     assert kinds == ["trade_opened", "trade_closed"]
+
+
+def test_two_that_find_the_same_difference_write_it_once(bot):
+    finding = break_log.Finding("size_break", ETH, "a test")
+    written, failures = threading.Event(), []
+
+    def first():
+        with bot.sessions.begin() as session:
+            break_log.note(session, bot.ctx.account_id, "reconcile", [finding], wall_now())
+            written.set()
+            time.sleep(0.5)
+
+    def second():
+        written.wait()
+        try:
+            with bot.sessions.begin() as session:
+                break_log.note(session, bot.ctx.account_id, "reconcile", [finding], wall_now())
+        except DBAPIError as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=first), threading.Thread(target=second)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
+    with bot.sessions() as session:
+        assert len(break_log.open_breaks(session, bot.ctx.account_id)) == 1
