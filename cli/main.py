@@ -147,9 +147,9 @@ def _mount_the_others(arguments: list[str]) -> None:
     own |= {group.name for group in app.registered_groups if group.name is not None}
     if arguments and arguments[0] in own:
         return
-    from cli import control, orders, show, status
+    from cli import control, limits, orders, show, status
 
-    for module in (status, show, orders, control):
+    for module in (status, show, orders, control, limits):
         app.add_typer(module.app)
 
 

@@ -18,7 +18,7 @@ from execution.halting import (
 from execution.playbook import rollback_playbook
 from execution.settling import Evidence, evidence, settle, unlock
 from execution.stop_moves import StopMoved, move_stop
-from execution.tightening import tighten_limit
+from execution.tightening import clear_limit, tighten_limit
 
 __all__ = [
     "Evidence",
@@ -26,6 +26,7 @@ __all__ = [
     "HaltAnswer",
     "StopMoved",
     "clear_automatic_halts_on_restart",
+    "clear_limit",
     "close_position",
     "evidence",
     "flatten",

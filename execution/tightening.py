@@ -1,6 +1,7 @@
 """A person tightens a limit of the running bot: stored, audited, in force with the next decision."""
 
-from decimal import Decimal, InvalidOperation
+import re
+from decimal import Decimal
 from typing import Annotated, Any
 
 from pydantic import TypeAdapter, ValidationError
@@ -14,6 +15,7 @@ from models import BotState, LimitOverride
 from settings import AnySettings
 from trading.tightening import TIGHTENS, in_force, is_tighter
 
+PLAIN_NUMBER = re.compile(r"[0-9]{1,6}(\.[0-9]{1,4})?")
 # Tighter is higher: beyond these the bot would only seem to run. A day is as far as the gate looks back for exits.
 HIGHEST = {"min_reward_risk": 20, "reentry_cooldown_min": 1440}
 
@@ -48,18 +50,32 @@ def tighten_limit(ctx: ExecutionContext, key: str, value: str, *, actor: str, ch
     return before, wish
 
 
+def clear_limit(ctx: ExecutionContext, key: str, *, actor: str, channel: str) -> str:
+    """Let the setting rule again; returns what had been set by hand. Raises Refused where nothing was."""
+    with ctx.sessions.begin() as session:
+        row = session.get(LimitOverride, (ctx.account_id, key), with_for_update=True)
+        if row is None:
+            raise Refused(f"{key} was not tightened by hand; `okxbot limits` lists what was")
+        was = row.value
+        session.delete(row)
+        notices.audit(session, ctx.account_id, actor, channel, "limit_cleared", {"key": key, "was": was})
+    return was
+
+
 def judged(settings: AnySettings, key: str, value: str) -> Decimal:
     """The value as the setting itself would take it. Raises Refused with what is allowed."""
     if key not in TIGHTENS:
         raise Refused(f"{key} cannot be changed from here")
     most = HIGHEST.get(key)
+    if not PLAIN_NUMBER.fullmatch(value):  # no exponents: a digit more could be a million
+        raise Refused(f"{key}: must be a number such as 2 or 1.5")
     field = type(settings).model_fields[key]
     try:
         wish = Decimal(value)
         adapter: TypeAdapter[Any] = TypeAdapter(Annotated[field.annotation, *field.metadata])  # type: ignore[arg-type]
         adapter.validate_python(int(wish) if field.annotation is int and wish == int(wish) else wish)
-    except (InvalidOperation, ValueError, OverflowError) as error:
-        said = error.errors()[0]["msg"] if isinstance(error, ValidationError) else "must be a number"
+    except ValidationError as error:
+        said = error.errors()[0]["msg"]
         raise Refused(f"{key}: {said[0].lower()}{said[1:]}") from None
     if most is not None and wish > most:
         raise Refused(f"{key}: must be {most} at most")
