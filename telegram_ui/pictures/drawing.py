@@ -92,7 +92,7 @@ def _levels(panel: Any, levels: tuple[Level, ...], last: float, low: float, high
     reach = max(high - low, high * 1e-6)
     near = [level.price for level in levels if low - 2 * reach < level.price < high + 2 * reach]
     bottom, top = min([low, *near]), max([high, *near])
-    pad = (top - bottom) * 0.06
+    pad = max((top - bottom) * 0.06, high * 1e-4)
     panel.set_ylim(bottom - pad, top + pad)
     for level in levels:
         colour = LEVEL_COLOURS.get(level.name, DIM)
