@@ -5,7 +5,9 @@ the while the service draws charts without a pause, Redis accepts connections an
 away.
 """
 
+import itertools
 import json
+import math
 import os
 import socket
 import subprocess
@@ -14,6 +16,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +30,7 @@ from runtime.postgres import EmbeddedPostgres
 OWNER = 4711
 WARM_UP, SAMPLES = 10, 200
 CHARTS_IN_HAND = 3
+CANDLES, PICTURES = 90, 30
 WITHIN_S = 20.0
 ACCOUNT = {"api_key": "bench", "secret_key": "bench", "passphrase": "bench"}
 
@@ -71,6 +75,29 @@ def telegram_halt() -> Measured:
             if not any(said.png for said in api.said):
                 raise OperatorError("no chart was drawn: nothing was measured under load")
     return distribution("telegram-halt", samples[WARM_UP:], "ms")
+
+
+@figure("telegram-picture")
+def telegram_picture() -> Measured:
+    """One chart of 90 candles drawn to a PNG, once the library is loaded."""
+    from telegram_ui.pictures.drawing import draw
+    from telegram_ui.pictures.subjects import Bar, CandleChart, Level, Mark
+
+    began = datetime(2026, 1, 5, tzinfo=UTC)
+    closes = [95000 + 900 * math.sin(n / 17) + 300 * math.sin(n / 2.3) for n in range(CANDLES + 1)]
+    bars = tuple(
+        Bar(began + timedelta(minutes=5 * n), o, max(o, c) * 1.001, min(o, c) * 0.999, c)
+        for n, (o, c) in enumerate(itertools.pairwise(closes))
+    )
+    marks = tuple(Mark(bar.at, bar.close, True) for bar in bars[10::30])
+    levels = (Level("entry", 95000), Level("stop", 93800), Level("target", 96500))
+    chart = CandleChart("BTC 5m", 300, bars, marks, levels=levels)
+    samples = []
+    for _ in range(PICTURES + 1):
+        started = time.perf_counter()
+        draw(chart)
+        samples.append((time.perf_counter() - started) * 1000)
+    return distribution("telegram-picture", samples[1:], "ms")
 
 
 def _samples(api: Any, cursor: Any) -> Iterator[float]:

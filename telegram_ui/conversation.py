@@ -196,6 +196,8 @@ class Conversation:
         """Say it: text in pages, then pictures; a question with its two buttons."""
         shown = pages(answer.blocks)
         buttons = _with_pages(answer.buttons, command, 0, len(shown))
+        if page_buttons(command, 0, len(shown)) is None:  # too many words to turn pages by
+            shown[0] += f"\n\nPage 1 of {len(shown)}; a shorter command has buttons for the others."
         if answer.question is not None:
             ask = partial(confirmations.ask, self._desk.ctx, incoming.user_id, answer.question)
             try:

@@ -76,6 +76,12 @@ def test_long_answers_are_turned_page_by_page_in_their_message(seeded, api, said
     api.wait(lambda: any("4 of 4" in str(each.buttons) for each in api.said))
 
 
+def test_a_command_too_long_for_buttons_says_that_there_is_more(said, monkeypatch):
+    monkeypatch.setattr("telegram_ui.paging.LINES", 8)
+    (answer,) = said("/trades 100 " + "x" * 60, 1)
+    assert answer.text.endswith("Page 1 of 4; a shorter command has buttons for the others.")
+
+
 def test_words_that_are_no_command_are_told_so(said):
     assert [each.text for text in ("hello", "/frobnicate now", "/") for each in said(text, 1)] == [
         "A command begins with /; /help lists what there is.",

@@ -3,6 +3,7 @@
 import asyncio
 import random
 
+import pytest
 from sqlalchemy import func, select
 from structlog.testing import capture_logs
 from telegram import Update
@@ -84,6 +85,7 @@ def updates(count: int):
         yield parsed
 
 
+@pytest.mark.timeout(400)
 def test_ten_thousand_updates_crash_nothing_and_move_nothing(seeded, api):
     async def run() -> None:
         application = build_application(seeded, messages_per_s=10_000)

@@ -30,7 +30,7 @@ SUBJECTS = {
     "flat candles": CandleChart("X 5m", 300, bars(1.0, 1.0)),
     "tiny prices": CandleChart("X 5m", 300, bars(0.00001, 0.00002), levels=(Level("stop", 0.000005),)),
     "levels far away": CandleChart("X 5m", 300, bars(100, 101), levels=(Level("stop", 1.0), Level("target", 900.0))),
-    "marks outside": CandleChart("X 5m", 300, bars(100, 101), (Mark(T0 - timedelta(days=1), 50, True),), notes=("$x$",)),
+    "mark outside": CandleChart("X 5m", 300, bars(100, 101), (Mark(T0 - timedelta(days=1), 50, True),), notes=("$x$",)),
     "one strategy": StrategyProfits("Profit", (("a_b$c$", 0.0, 1),)),
     "no strategy": StrategyProfits("Profit", ()),
     "no calibration": Calibration("Confidence", ()),
