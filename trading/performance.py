@@ -17,7 +17,8 @@ from decimal import Decimal
 
 from trading.statistics import TradeStatistics, max_drawdown_pct, sharpe, sortino, trade_statistics
 
-HOURS_PER_YEAR = 365.25 * 24
+HOURS_PER_DAY = 24
+HOURS_PER_YEAR = 365.25 * HOURS_PER_DAY
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,15 +59,19 @@ class ReliabilityBin:
     won: Decimal  # share with a net profit
 
 
-def performance(outcomes: Sequence[Outcome], equity: Sequence[Decimal]) -> Performance:
-    """Figures of closed trades and of hourly equity in time order, USDT."""
+def performance(outcomes: Sequence[Outcome], equity: Sequence[Decimal], hourly: Sequence[Decimal]) -> Performance:
+    """Figures of closed trades and of equity in time order, USDT.
+
+    `hourly` are the values of full hours: Sharpe and Sortino rest on them, and are not stated of less than a day.
+    """
+    ratios = hourly if len(hourly) > HOURS_PER_DAY else ()
     return Performance(
         trades=trade_statistics([o.net_pnl for o in outcomes], [o.r_multiple for o in outcomes]),
         net_pnl=sum((o.net_pnl for o in outcomes), Decimal(0)),
         fees=sum((o.fees for o in outcomes), Decimal(0)),
         funding=sum((o.funding for o in outcomes), Decimal(0)),
-        sharpe=sharpe(equity, HOURS_PER_YEAR),
-        sortino=sortino(equity, HOURS_PER_YEAR),
+        sharpe=sharpe(ratios, HOURS_PER_YEAR),
+        sortino=sortino(ratios, HOURS_PER_YEAR),
         max_drawdown_pct=max_drawdown_pct(equity),
         return_pct=growth_pct(equity),
     )

@@ -36,7 +36,8 @@ def performance(desk: Desk, request: Request) -> Answer:
         held = curves.hold(desk, session, points[0][0]) if points else {}
         cost = _model_cost(session, desk, since)
     outcomes = [curves.outcome_of(trade) for trade in trades]
-    found = figures(outcomes, [value for _, value in points])
+    hourly = [value for at, value in points if at.minute == at.second == at.microsecond == 0]
+    found = figures(outcomes, [value for _, value in points], hourly)
     title = "All time" if span is None else f"Last {span.days} days"
     blocks = [f"{bold(title)} of market time\n{_figures(found, growth_pct(list(held.values())), cost)}"]
     for name in ("strategy", "regime"):

@@ -46,7 +46,7 @@ def _equity(subject: EquityCurve) -> bytes:
     lower.fill_between(times, falls, 0, color=DOWN, alpha=0.45, linewidth=0)
     lower.plot(times, falls, color=DOWN, linewidth=1.2)
     lower.set_ylim(min(min(falls) * 1.15, -0.1), 0)
-    lower.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.1f} %"))
+    lower.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.2f} %"))
     lower.yaxis.set_major_locator(MaxNLocator(3))
     lower.text(0.01, 0.06, "drawdown", transform=lower.transAxes, color=DIM)
     time_axis(lower, subject.zone)

@@ -6,7 +6,8 @@ from decimal import Decimal
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trading.performance import Outcome, buy_and_hold, by_group, growth_pct, performance, reliability
+from trading.performance import HOURS_PER_YEAR, Outcome, buy_and_hold, by_group, growth_pct, performance, reliability
+from trading.statistics import sharpe, sortino
 
 T0 = datetime(2026, 1, 5, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -18,16 +19,23 @@ def outcome(net, strategy="momentum", confidence="0.6", r=None, regime="ranging"
 
 
 def test_figures_of_three_trades():
-    found = performance(
-        [outcome("30", r="1.5"), outcome("-10", r="-1"), outcome("-5")], [Decimal(100), Decimal(120), Decimal(90)]
-    )
+    equity = [Decimal(100), Decimal(120), Decimal(90)]
+    found = performance([outcome("30", r="1.5"), outcome("-10", r="-1"), outcome("-5")], equity, equity)
     assert (found.trades.trades, found.net_pnl, found.fees) == (3, Decimal(15), Decimal(-3))
     assert (found.trades.profit_factor, found.trades.expectancy, found.trades.mean_r) == (2, 5, Decimal("0.25"))
     assert (found.max_drawdown_pct, found.return_pct) == (25, -10)
 
 
+def test_ratios_rest_on_full_hours_and_need_a_day_of_them():
+    hours = [Decimal(10000 + 3 * n + 7 * (n % 2)) for n in range(25)]
+    found = performance([], hours, hours)
+    assert (found.sharpe, found.sortino) == (sharpe(hours, HOURS_PER_YEAR), sortino(hours, HOURS_PER_YEAR))
+    assert found.sharpe > 0
+    assert performance([], hours, hours[:24]).sharpe is None
+
+
 def test_nothing_is_defined_of_nothing():
-    found = performance([], [])
+    found = performance([], [], [])
     assert (found.trades.win_rate, found.sharpe, found.sortino, found.max_drawdown_pct, found.return_pct) == (None,) * 5
     assert (buy_and_hold({}), buy_and_hold({"a": {}}), reliability([]), by_group([], "strategy")) == ({}, {}, [], {})
 
