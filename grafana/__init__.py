@@ -1,0 +1,1 @@
+"""What Grafana shows: seven dashboards built from Python, their committed JSON, and Grafana's provisioning files."""

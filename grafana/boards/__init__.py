@@ -1,0 +1,1 @@
+"""The seven dashboards, a module each: `board(limits)`."""

@@ -1,0 +1,136 @@
+"""The one look of all dashboards: units, colours, thresholds, variables, links. Green and red mean money only."""
+
+from typing import Any
+
+from grafana_foundation_sdk.builders import (
+    barchart,
+    bargauge,
+    candlestick,
+    dashboard,
+    stat,
+    statetimeline,
+    table,
+    timeseries,
+)
+from grafana_foundation_sdk.builders.common import GraphThresholdsStyleConfig
+from grafana_foundation_sdk.models.common import GraphThresholdsStyleMode
+from grafana_foundation_sdk.models.dashboard import (
+    DashboardLinkType,
+    DynamicConfigValue,
+    FieldColorModeId,
+    GridPos,
+    Threshold,
+    ThresholdsMode,
+    VariableOption,
+    VariableRefresh,
+)
+
+from grafana.panel import Board, Panel
+from grafana.query import SOURCE, PostgresQuery, Query
+
+CALM, WARNING, GAIN, LOSS = "blue", "orange", "green", "red"
+TAG = "okxbot"
+_BUILDERS: dict[str, Any] = {
+    "timeseries": timeseries.Panel,
+    "stat": stat.Panel,
+    "table": table.Panel,
+    "bars": bargauge.Panel,
+    "barchart": barchart.Panel,
+    "state": statetimeline.Panel,
+    "candles": candlestick.Panel,
+}
+_SERIES = ("timeseries", "state", "candles")
+# Name, label, SQL, several at once. A database holds one account, so the mode is fixed; it is shown all the same.
+_VARIABLES = (
+    ("mode", "Mode", "SELECT mode FROM accounts", False),
+    ("instrument", "Instrument", "SELECT DISTINCT inst_id FROM decision_cycles ORDER BY 1", True),
+    ("playbook", "Playbook version", "SELECT version::text FROM playbook_versions ORDER BY version DESC", True),
+)
+
+
+def _thresholds(panel: Panel) -> Any:
+    steps = [Threshold(value=None, color=CALM)]
+    if panel.money:
+        steps = [Threshold(value=None, color=LOSS), Threshold(value=0, color=GAIN)]
+    elif panel.limit is not None and panel.bad == "above":
+        steps.append(Threshold(value=panel.limit, color=WARNING))
+    elif panel.limit is not None:
+        steps = [Threshold(value=None, color=WARNING), Threshold(value=panel.limit, color=CALM)]
+    return dashboard.ThresholdsConfig().mode(ThresholdsMode.ABSOLUTE).steps(steps)
+
+
+def draw(panel: Panel) -> Any:
+    """The SDK's builder of this panel."""
+    format_ = "time_series" if panel.kind in ("timeseries", "candles") else "table"
+    built = (
+        _BUILDERS[panel.kind]()
+        .title(panel.title)
+        .description(panel.description)
+        .datasource(SOURCE)
+        .with_target(Query(PostgresQuery(panel.statement, format_)))
+        .unit(panel.unit)
+        .thresholds(_thresholds(panel))
+        .no_value("nothing yet")
+    )
+    if panel.decimals is not None:
+        built = built.decimals(panel.decimals)
+    if panel.money or (panel.limit is not None and panel.kind in ("stat", "bars")):
+        built = built.color_scheme(dashboard.FieldColor().mode(FieldColorModeId.THRESHOLDS))
+    if panel.limit is not None and panel.kind == "timeseries":
+        built = built.thresholds_style(GraphThresholdsStyleConfig().mode(GraphThresholdsStyleMode.DASHED))
+    if panel.drill:
+        column, uid, variable = panel.drill
+        link = {"title": "Open", "url": f"/d/{uid}?var-{variable}=${{__value.raw}}&${{__url_time_range}}"}
+        built = built.override_by_name(column, [DynamicConfigValue(id_val="links", value=[link])])
+    return built
+
+
+def places(panels: tuple[Panel, ...]) -> list[GridPos]:
+    """Left to right over 24 columns; a row is as high as its highest panel."""
+    made: list[GridPos] = []
+    left = top = row = 0
+    for panel in panels:
+        if left + panel.width > 24:
+            left, top, row = 0, top + row, 0
+        made.append(GridPos(h=panel.height, w=panel.width, x=left, y=top))
+        left, row = left + panel.width, max(row, panel.height)
+    return made
+
+
+def board_json(board: Board) -> Any:
+    """The SDK's dashboard model of this board."""
+    built = (
+        dashboard.Dashboard(board.title)
+        .uid(board.uid)
+        .description(board.description)
+        .tags([TAG])
+        .timezone("utc")
+        .time("now-7d", "now")
+        .refresh("30s")
+        .readonly()
+        .link(
+            dashboard.DashboardLink("The bot's dashboards")
+            .type(DashboardLinkType.DASHBOARDS)
+            .tags([TAG])
+            .as_dropdown(True)
+            .keep_time(True)
+            .include_vars(True)
+        )
+    )
+    for name, label, sql, several in _VARIABLES:
+        variable = (
+            dashboard.QueryVariable(name)
+            .label(label)
+            .query(sql)
+            .datasource(SOURCE)
+            .refresh(VariableRefresh.ON_DASHBOARD_LOAD)
+            .multi(several)
+            .include_all(several)
+        )
+        if several:
+            variable = variable.current(VariableOption(selected=True, text="All", value="$__all"))
+        built = built.with_variable(variable)
+    built = built.with_variable(dashboard.TextBoxVariable("cycle").label("Cycle id"))
+    for panel, place in zip(board.panels, places(board.panels), strict=True):
+        built = built.with_panel(draw(panel).grid_pos(place))
+    return built.build()

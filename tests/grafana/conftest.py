@@ -1,0 +1,76 @@
+"""A database with ten days of a bot's life, and what Grafana does to a statement before it sends it."""
+
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+import psycopg2
+import pytest
+from sqlalchemy.engine import make_url
+
+START, END = datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 1, 11, tzinfo=UTC)
+SEED = """
+INSERT INTO accounts (id, mode, uid, order_prefix) VALUES (1, 'paper', '1', 'a');
+INSERT INTO bot_state (account_id, state, equity, day_baseline, peak_equity, consecutive_losses, clock_skew_s)
+  VALUES (1, 'running', 9900, 10000, 11000, 2, 0.01);
+INSERT INTO candles SELECT 'BTC-USDT-SWAP', b, t, 100, 103, 98, 100 + extract(epoch FROM t - '2026-01-01Z') / 86400, 1, 1, 1
+  FROM unnest(ARRAY['5m', '1H']) b,
+  generate_series('2026-01-01Z'::timestamptz, '2026-01-10 23:00Z', CASE b WHEN '5m' THEN interval '5 min' ELSE interval '1 h' END) t;
+INSERT INTO performance_snapshots (account_id, period, slot, equity, cash, upl, drawdown_pct, open_positions, trades_closed,
+  net_pnl_total, fees_total, funding_total, llm_cost_usd)
+  SELECT 1, 'hourly', '2026-01-01Z'::timestamptz + n * interval '1 h', 10000 + (n % 7) * 10, 10000, n % 5, n % 3, 1, n, n, -n, n, n
+  FROM generate_series(1, 239) n;
+INSERT INTO playbook_versions (account_id, version, active, content, diff, author, reason, evidence_trade_ids, created_at)
+  SELECT 1, v, v = 2, '{}', '[]', 'default', 'r', '[1]', '2026-01-01Z'::timestamptz + v * interval '1 h' FROM generate_series(1, 2) v;
+INSERT INTO decision_cycles (account_id, inst_id, slot, opened_by, stage, deadline, decision, outcome, created_at, finished_at)
+  SELECT 1, 'BTC-USDT-SWAP', t, 'feed', 'done', t, '{"action": "HOLD", "confidence": "0.4"}', 'hold', t, t + interval '3 s'
+  FROM generate_series('2026-01-01Z'::timestamptz, '2026-01-10 23:00Z', interval '1 h') t;
+INSERT INTO decision_cycles (account_id, inst_id, slot, opened_by, stage, deadline, created_at)
+  VALUES (1, 'BTC-USDT-SWAP', '2026-01-10 23:30Z', 'feed', 'analyze', now(), '2026-01-10 23:30Z');
+INSERT INTO trades (account_id, inst_id, side, cycle_id, opened_market_at, closed_market_at, contracts, max_contracts, entry_px,
+  exit_px, net_pnl, risk, r_multiple, exit_reason, strategy, regime, confidence, playbook_version)
+  SELECT 1, 'BTC-USDT-SWAP', 'long', n, '2026-01-01Z'::timestamptz + n * interval '2 h',
+    '2026-01-01Z'::timestamptz + n * interval '3 h', 0, 1, 100, 101, CASE WHEN n % 3 = 0 THEN -10 ELSE 8 END, 10,
+    CASE WHEN n % 3 = 0 THEN -1 ELSE 0.8 END, 'target', 'trend', 'ranging', 0.6, 1 + n % 2 FROM generate_series(1, 60) n;
+INSERT INTO llm_calls (account_id, cycle_id, purpose, provider, model, prompt_version, request_sha256, request, outcome,
+  input_tokens, output_tokens, cache_read_tokens, cache_write_tokens, reserved_usd, cost_usd, latency_ms, created_at)
+  SELECT 1, n, 'decide', 'anthropic', 'opus', '1', 'x', '{}', 'ok', 100, 50, 300, 0, 0.5, 0.25, n * 10,
+    '2026-01-01Z'::timestamptz + n * interval '1 h' FROM generate_series(1, 200) n;
+INSERT INTO screener_logs (account_id, cycle_id, screener, passed, reason, later_action, created_at)
+  SELECT 1, n, 'haiku', n % 4 = 0, 'r', CASE WHEN n % 8 = 0 THEN 'OPEN_LONG' ELSE 'HOLD' END,
+    '2026-01-01Z'::timestamptz + n * interval '1 h' FROM generate_series(1, 200) n;
+INSERT INTO risk_verdicts (cycle_id, approved, effect, refused_by, reason, contracts, checks, given, created_at)
+  SELECT n, false, 'reject', ARRAY['reward_risk'], 'r', 0, '[]', '{}', '2026-01-01Z'::timestamptz + n * interval '1 h'
+  FROM generate_series(1, 50) n;
+INSERT INTO alerts (account_id, kind, severity, message, created_at) VALUES (1, 'k', 'WARN', 'm', '2026-01-02Z');
+INSERT INTO audit_log (account_id, actor, channel, action, at) VALUES (1, 'o', 'cli', 'halt', '2026-01-02Z');
+INSERT INTO reflections (account_id, kind, "window", statistics, text, outcome, reason, created_at)
+  VALUES (1, 'deep', 'w', '{}', 't', 'refused', 'r', '2026-01-02Z');
+INSERT INTO instrument_locks (account_id, inst_id, reason, detail) VALUES (1, 'BTC-USDT-SWAP', 'unknown', 'd');
+INSERT INTO fills (account_id, inst_id, trade_id, ord_id, cl_ord_id, bill_id, side, sz_contracts, px, fee, fee_ccy, pnl,
+  exec_type, market_at) VALUES (1, 'BTC-USDT-SWAP', '1', '1', 'a', '1', 'buy', 1, 100, -1, 'USDT', 0, 'T', '2026-01-02Z');
+INSERT INTO positions (account_id, inst_id, mgn_mode, pos_side, pos_id, contracts, avg_px, mark_px, upl, margin,
+  opened_market_at, updated_market_at, stop_px, target_px, naked_seconds)
+  VALUES (1, 'BTC-USDT-SWAP', 'isolated', 'net', '1', 1, 100, 102, 2, 495, '2026-01-02Z', '2026-01-02 02:00Z', 98, 106, 3);
+"""
+
+
+def expand(sql: str, cycle: str = "7") -> str:
+    """`sql` with Grafana's macros and variables replaced, everything chosen, the ten days in view."""
+    sql = re.sub(r"\$__timeFilter\(([^)]+)\)", rf"\1 BETWEEN '{START.isoformat()}' AND '{END.isoformat()}'", sql)
+    sql = sql.replace("$instrument", "'BTC-USDT-SWAP'").replace("$playbook", "'1','2'").replace("$cycle", cycle)
+    assert "$" not in sql, f"a macro or variable is left: {sql}"
+    return sql
+
+
+@pytest.fixture
+def reader(database_url: str) -> Iterator[psycopg2.extensions.cursor]:
+    """A cursor on the seeded database with nothing but the read-only role's rights."""
+    url = make_url(database_url).set(drivername="postgresql").render_as_string(hide_password=False)
+    connection = psycopg2.connect(url)
+    connection.autocommit = True
+    with connection.cursor() as cursor:
+        cursor.execute(SEED)
+        cursor.execute("SET ROLE okxbot_reader")
+        yield cursor
+    connection.close()
