@@ -17,7 +17,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from soak import crash, flatten_race, halt_race, random_schedules
+from soak import crash, flatten_race, full_disk, halt_race, random_schedules
 from soak.lean import lean_stack
 from soak.whole import whole_bot
 
@@ -54,6 +54,13 @@ def halt(rounds: Annotated[int, typer.Option(min=1)] = 2500, seed: Seed = 1) -> 
 def flatten(times: Annotated[int, typer.Option(min=2)] = 20) -> None:
     """`flatten` of three positions while Redis is down and the workers are dead."""
     _finish(_flatten(times))
+
+
+@app.command("full-disk")
+def disk() -> None:
+    """PostgreSQL on a full disk (as root: a small file system is mounted)."""
+    with _folder() as folder:
+        _finish(full_disk.full_disk(folder))
 
 
 @app.command("all")

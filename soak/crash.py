@@ -109,7 +109,7 @@ def run_cell(stack: LeanStack, cell: Cell) -> Result:
     if cell.action == STOP:
         worker.signal_group(signal.SIGCONT)
     began = monotonic()
-    left = _converge(stack, cell, publish)
+    left = converge(stack, publish)
     return _result(stack, cell, monotonic() - began, left)
 
 
@@ -160,18 +160,20 @@ def _state_of(pid: int) -> str:
         return ""
 
 
-def _converge(stack: LeanStack, cell: Cell, publish: Callable[[], object]) -> list[str]:
-    """What feeds, beat and sweep do, until our books equal the exchange. The last differences, when they never do."""
+def converge(stack: LeanStack, publish: Callable[[], object] = lambda: None) -> list[str]:
+    """What feeds, beat and sweep do, until our books equal the exchange. The last differences, when they never do.
+
+    `publish` is called once a second, with the look again: a message that comes once more.
+    """
     deadline, left, asked = monotonic() + CONVERGES_WITHIN_S, ["nothing was looked at"], 0.0
     while monotonic() < deadline:
         try:
-            if not stack.workers[cell.queue].alive:
-                stack.worker(cell.queue)
             if monotonic() - asked > 1:
-                asked = monotonic()
+                for name in {"protect", *stack.workers}:
+                    stack.worker(name)
                 publish()
                 _look_again(stack)
-                stack.worker("protect")
+                asked = monotonic()
             reconcile(stack.ctx, "soak")
             left = stack.judge.differences()
         except (ReadFailed, DBAPIError) as trouble:

@@ -119,13 +119,16 @@ class LeanStack:
 
 
 @contextmanager
-def lean_stack(folder: Path, *exchange_arguments: str, **settings: str) -> Iterator[LeanStack]:
-    """Start it in `folder`, lockstep market, flat account; stop and leave nothing running."""
+def lean_stack(folder: Path, *, disk: Path | None = None, **settings: str) -> Iterator[LeanStack]:
+    """Start it in `folder`, lockstep market, flat account; stop and leave nothing running.
+
+    `disk`: where PostgreSQL keeps its data, if not in `folder`.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "failpoints").mkdir()
     redis = RedisProcess(folder)
-    arguments = ["--speed", "lockstep", "--admin", "--warmup-bars", "300", *exchange_arguments]
-    with EmbeddedPostgres(folder, durable=True) as postgres:
+    arguments = ["--speed", "lockstep", "--admin", "--warmup-bars", "300"]
+    with EmbeddedPostgres(disk or folder, durable=True) as postgres:
         upgrade_to_head(postgres.url)
         exchange = launch(folder / "exchange", arguments)
         redis.start()
