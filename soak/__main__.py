@@ -5,6 +5,7 @@ Nothing it starts is left behind, and it touches no bot: everything runs in fold
 
 import json
 import logging
+import signal
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -163,6 +164,12 @@ def _finish(*proofs: dict[str, Any]) -> None:
         raise typer.Exit(1)
 
 
+def _end_in_order(_number: int, _frame: object) -> None:
+    """A proof that is told to stop takes down what it has started."""
+    raise SystemExit(143)
+
+
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, _end_in_order)
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     app()
