@@ -27,8 +27,9 @@ NOT_YET = (ReadFailed, DBAPIError, ClockUnavailable, httpx.HTTPError, KeyError)
 
 @dataclass
 class Outcome:
-    """One schedule. `waited_for` is what differed before it converged, and from when to when after the calm; `left`
-    what still differed when its time was up: empty, or the proof has failed."""
+    """One schedule. `waited_for` is what differed before it converged, and from when to when after the calm; `halts`
+    are those the bot ordered itself; `left` what still differed when its time was up: empty, or the proof has failed.
+    """
 
     seed: int
     steps: list[str]
@@ -36,6 +37,7 @@ class Outcome:
     naked_longest_s: float
     naked_total_s: float
     waited_for: list[str]
+    halts: list[str]
     duplicates: list[str]
     left: list[str]
 
@@ -80,6 +82,7 @@ class Report:
             "duplicates": sum(len(each.duplicates) for each in self.outcomes),
             "lost_fills": sum("is lost" in what for each in self.outcomes for what in each.left),
             "unknown_left": sum("is unknown" in what for each in self.outcomes for what in each.left),
+            "halted_by_itself": [f"seed {each.seed}: {what}" for each in self.outcomes for what in each.halts],
             "naked_longest_s": round(max(each.naked_longest_s for each in self.outcomes), 2),
             "naked_total_s": round(sum(each.naked_total_s for each in self.outcomes), 2),
             "converge_p50_s": round(cuts[49], 2),
@@ -115,7 +118,9 @@ def _one(bot: WholeBot, seed: int, report: Report) -> Outcome:
         waited_for: list[str] = []
         left = _converge(bot, waited_for)
         took = monotonic() - calmed
-    return Outcome(seed, done, took, naked.longest_s, naked.total_s, waited_for, bot.judge.duplicates(), left)
+        halts = _resume(bot)
+    duplicates = bot.judge.duplicates()
+    return Outcome(seed, done, took, naked.longest_s, naked.total_s, waited_for, halts, duplicates, left)
 
 
 def _end(bot: WholeBot) -> None:
@@ -146,23 +151,25 @@ def _converge(bot: WholeBot, waited_for: list[str]) -> list[str]:
         try:
             left = bot.judge.differences()
             if not left:
-                _resume(bot)
                 waited_for += [f"{since:.1f}–{monotonic() - began:.1f} s: {what}" for what, since in seen.items()]
                 return []
-        except Refused as refusal:
-            left = [f"resume refused: {refusal}"]
         except NOT_YET as trouble:
             left = [f"{type(trouble).__name__}: {trouble}"[:300]]
         sleep(0.25)
     return left
 
 
-def _resume(bot: WholeBot) -> None:
-    """A flatten halts; the next schedule wants to trade."""
+def _resume(bot: WholeBot) -> list[str]:
+    """The next schedule wants to trade; returns a halt that the bot, not the schedule, had ordered."""
     with bot.ctx.sessions() as session:
-        halted = session.get_one(BotState, bot.ctx.account_id).halted
-    if halted:
+        state = session.get_one(BotState, bot.ctx.account_id)
+    if not state.halted:
+        return []
+    try:
         control.resume(bot.ctx, actor="soak", channel="soak")
+    except Refused as refusal:
+        return [f"{state.halt_kind}: {state.halt_reason}; {refusal}"]
+    return [f"{state.halt_kind}: {state.halt_reason}"] if state.halt_kind not in ("manual", "flatten") else []
 
 
 def _count(bot: WholeBot, report: Report) -> None:
