@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from statistics import quantiles
+from time import monotonic
 from typing import Annotated, Any, TypeVar
 
 import structlog
@@ -40,9 +41,10 @@ def crash_matrix(only: Annotated[str, typer.Option(help="Cells whose name contai
 def schedules(
     count: Annotated[int, typer.Option(min=1)] = 200,
     seed: Seed = 1,
+    within: Annotated[float, typer.Option(help="Begin no schedule after so many seconds.")] = float("inf"),
 ) -> None:
     """The whole bot under random schedules of trades, kills, restarts and faults of the exchange."""
-    _finish(_schedules(count, seed))
+    _finish(_schedules(count, seed, within))
 
 
 @app.command()
@@ -88,14 +90,16 @@ def _crash(only: str) -> dict[str, Any]:
     }
 
 
-def _schedules(count: int, seed: int) -> dict[str, Any]:
-    report = random_schedules.Report()
+def _schedules(count: int, seed: int, within: float = float("inf")) -> dict[str, Any]:
+    report, began = random_schedules.Report(), monotonic()
 
     def run() -> Iterator[None]:
         for first in range(seed, seed + count, ON_ONE_BOT):
             with _folder() as folder, whole_bot(folder / "home") as bot:
                 for _ in random_schedules.run(bot, range(first, min(first + ON_ONE_BOT, seed + count)), report):
                     yield
+                    if monotonic() - began > within:
+                        return
 
     for _ in _progress("random schedules", run(), count):
         pass
