@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from time import monotonic
+from time import monotonic, sleep
 
 import structlog
 from sqlalchemy import select, update
@@ -30,8 +30,8 @@ from trading.clock import wall_now
 from trading.orders import Leg, OrderState
 
 CLAIMERS = 4
-WARNING_S = 0.004  # how long before the moment the claimers are told of it
-SPREAD_S = 0.004  # within which each strikes
+WARNING_S = 0.012  # how long before the moment the claimers are told of it
+SPREADS_S = (0.003, 0.012, 0.05)  # within one of which each strikes: the wider, the more often a halt falls between
 
 _claimer: ExecutionContext
 
@@ -65,9 +65,9 @@ def _one_round(
     ctx: ExecutionContext, pool: ProcessPoolExecutor, dice: random.Random, number: int, found: HaltRace
 ) -> None:
     ids = _intend(ctx, number)
-    moment = monotonic() + WARNING_S
-    claims = [pool.submit(_claim_at, order_id, moment + dice.uniform(0, SPREAD_S)) for order_id in ids]
-    _spin_until(moment + dice.uniform(0, SPREAD_S))
+    spread, moment = dice.choice(SPREADS_S), monotonic() + WARNING_S
+    claims = [pool.submit(_claim_at, order_id, moment + dice.uniform(0, spread)) for order_id in ids]
+    _wake_at(moment + dice.uniform(0, spread))
     began = monotonic()
     answer = control.halt(ctx, reason="a race", actor="soak", channel="soak")
     found.halt_ms.append((monotonic() - began) * 1000)
@@ -144,10 +144,10 @@ def _ready() -> bool:
 
 
 def _claim_at(order_id: int, moment: float) -> None:
-    _spin_until(moment)
+    _wake_at(moment)
     submit._claim(_claimer, order_id, None)
 
 
-def _spin_until(moment: float) -> None:
-    while monotonic() < moment:
-        pass
+def _wake_at(moment: float) -> None:
+    """Asleep, not spinning: five processes that spin on two cores would keep each other from being on time."""
+    sleep(max(0.0, moment - monotonic()))
