@@ -28,7 +28,7 @@ MISFORTUNES = ("none", "duplicate_delivery", "redis_rolled_back", "postgres_cras
 LEGS = (Leg.ENTRY, Leg.STOP, Leg.CLOSE)
 PATHS = {Leg.ENTRY: "/trade/order$", Leg.STOP: "/trade/order-algo$", Leg.CLOSE: "/trade/close-position$"}
 FIRES_WITHIN_S = 20.0
-CONVERGES_WITHIN_S = 30.0
+CONVERGES_WITHIN_S = 60.0
 REPLY_HELD_S = 0.9  # longer than it takes to be sure that the request is on the wire
 
 

@@ -33,8 +33,9 @@ from soak.judge import Judge
 from soak.process import WorkerProcess
 
 BTC, ETH, SOL = "BTC-USDT-SWAP", "ETH-USDT-SWAP", "SOL-USDT-SWAP"
-# Short, so that a proof of absence does not take longer than the crash it is about.
-SHORT = {"HTTP_TIMEOUT_S": "1.5", "ORDER_EXP_S": "1", "UNKNOWN_GRACE_S": "0.2", "NAKED_GRACE_S": "0.3"}
+# Short, so that a proof of absence takes little longer than the crash; not so short that a busy machine makes a request
+# come too late for the exchange.
+SHORT = {"HTTP_TIMEOUT_S": "3", "ORDER_EXP_S": "2.5", "UNKNOWN_GRACE_S": "0.2", "NAKED_GRACE_S": "0.3"}
 
 
 class RedisProcess:
