@@ -193,7 +193,7 @@ def _result(stack: LeanStack, cell: Cell, seconds: float, left: list[str]) -> Re
 
 
 def clear(stack: LeanStack) -> None:
-    """Flat, nothing armed, for the next cell."""
+    """Flat, nothing armed, and a bar later, for the next cell: no two positions open at the same market time."""
     for name in stack.workers:
         stack.worker(name)
     for file in stack.failpoints.iterdir():
@@ -206,6 +206,7 @@ def clear(stack: LeanStack) -> None:
         return not stack.judge.differences() and not stack.ctx.exchange.positions()
 
     _until(flat, lambda: _look_again(stack), CONVERGES_WITHIN_S)
+    stack.exchange.advance(1)
 
 
 def _look_again(stack: LeanStack) -> None:
