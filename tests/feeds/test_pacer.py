@@ -86,14 +86,17 @@ def running_bot(
     environment: dict[str, str], settings: AnySettings, ctx: ExecutionContext, dispatcher: Dispatcher,
     redis_url: str, tmp_path: Path, until: Until,
 ) -> Iterator[None]:  # fmt: skip
-    """Both feeds and the worker that decides; halted, so that nothing but decisions happens."""
+    """Both feeds, the worker that decides and the one that reconciles; halted: nothing but decisions happens."""
     control.halt(ctx, reason="decide only", actor="test", channel="cli")
     log = (tmp_path / "worker.log").open("w")
-    worker = subprocess.Popen(
-        [sys.executable, "-m", "tasks.worker", "orchestrator"],
-        env={**os.environ, **environment, "OKXBOT_HOME": str(tmp_path)},
-        stdout=log, stderr=log, start_new_session=True, cwd=Path(__file__).resolve().parents[2],
-    )  # fmt: skip
+    workers = [
+        subprocess.Popen(
+            [sys.executable, "-m", "tasks.worker", name],
+            env={**os.environ, **environment, "OKXBOT_HOME": str(tmp_path)},
+            stdout=log, stderr=log, start_new_session=True, cwd=Path(__file__).resolve().parents[2],
+        )
+        for name in ("orchestrator", "account")
+    ]  # fmt: skip
     market_feed = market.build(settings)
     account_feed = AccountFeed(settings, ctx, dispatcher, ControlStream(ctx, build_redis(redis_url)))
     try:
@@ -102,15 +105,17 @@ def running_bot(
         until(lambda: market_feed.ready, 30)
         yield
     finally:
-        worker.terminate()
+        for worker in workers:
+            worker.terminate()
         market_feed.stop()
         account_feed.stop()
-        worker.wait(30)
+        for worker in workers:
+            worker.wait(30)
         log.close()
 
 
 def test_bars_follow_each_other_with_every_cycle_in_order(
-    running_bot: None, reconciled: ExecutionContext, settings: AnySettings, paper: ExchangeProcess, until: Until
+    running_bot: None, ctx: ExecutionContext, settings: AnySettings, paper: ExchangeProcess, until: Until
 ) -> None:
     before = paper.get("/paper/clock")["market_ms"]
     pacing = pacer.build(settings)
@@ -120,7 +125,7 @@ def test_bars_follow_each_other_with_every_cycle_in_order(
     finally:
         pacing.stop()
     assert not pacing.healthy()
-    with reconciled.sessions() as session:
+    with ctx.sessions() as session:
         cycles = session.scalars(select(DecisionCycle).order_by(DecisionCycle.created_at)).all()
     whole = [cycle for cycle in cycles if cycle.finished_at is not None][: 3 * 4]
     expected = [
