@@ -86,11 +86,6 @@ def run_cell(stack: LeanStack, cell: Cell) -> Result:
     worker = stack.worker(cell.queue)
     expected = _prepare(stack, cell)
     publish = _publisher(stack, cell, expected)
-    if cell.point == "after_request_written" and cell.misfortune != "reply_lost":
-        stack.fault("reply_delayed", PATHS[cell.leg], seconds=REPLY_HELD_S)
-    if cell.misfortune == "reply_lost":
-        stack.fault("reply_lost_after_accept", PATHS[cell.leg])
-    (stack.failpoints / cell.point).write_text(cell.action)
     if cell.misfortune == "redis_rolled_back":
         worker.signal_group(signal.SIGSTOP)
         publish()
@@ -122,14 +117,27 @@ def _prepare(stack: LeanStack, cell: Cell) -> int | None:
         entry = desk.intend_entry(silent, BTC)
         if submit(stack.ctx, entry.id) != OrderState.LIVE:
             raise RuntimeError("the entry the cell rests on was not accepted")
-        reconcile(stack.ctx, "soak")
     if cell.leg is Leg.STOP:
+        # Before our books show the position: a look the cell before asked for may be the first to see it.
+        _arm(stack, cell)
+        reconcile(stack.ctx, "soak")
         return None
     if cell.leg is Leg.ENTRY:
+        _arm(stack, cell)
         return desk.intend_entry(silent, BTC).id
+    reconcile(stack.ctx, "soak")
     # Its stop first, or the worker would meet the point with the stop instead of the close.
     _until(lambda: _covered_by_level(stack), lambda: _look_again(stack), 15)
+    _arm(stack, cell)
     return desk.intend_exit(silent, BTC).id
+
+
+def _arm(stack: LeanStack, cell: Cell) -> None:
+    if cell.point == "after_request_written" and cell.misfortune != "reply_lost":
+        stack.fault("reply_delayed", PATHS[cell.leg], seconds=REPLY_HELD_S)
+    if cell.misfortune == "reply_lost":
+        stack.fault("reply_lost_after_accept", PATHS[cell.leg])
+    (stack.failpoints / cell.point).write_text(cell.action)
 
 
 def _publisher(stack: LeanStack, cell: Cell, order_id: int | None) -> Callable[[], object]:

@@ -22,7 +22,7 @@ def _flat_afterwards(stack):
     crash.clear(stack)
 
 
-@pytest.mark.parametrize("cell", crash.representative(), ids=str)
+@pytest.mark.parametrize("cell", list(crash.representative()), ids=str)
 def test_one_order_at_most_and_the_books_equal_the_exchange(stack, cell):
     result = crash.run_cell(stack, cell)
     assert result.left == []
