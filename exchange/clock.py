@@ -90,12 +90,19 @@ class PaperClock:
 
     def _read(self) -> _Anchor:
         try:
-            response = self._http.get(self._url)
+            response = self._get()
             response.raise_for_status()
             self._anchor = _parse(response.json())
         except (httpx.HTTPError, ValueError, KeyError, TypeError) as error:
             raise ClockUnavailable(f"{self._url}: {type(error).__name__}: {error}") from None
         return self._anchor
+
+    def _get(self) -> httpx.Response:
+        try:
+            return self._http.get(self._url)
+        except (httpx.RemoteProtocolError, httpx.ReadError):
+            # The server closed a connection that had rested, in the moment it was used again. A read: once more.
+            return self._http.get(self._url)
 
 
 def build_clock(settings: AnySettings) -> Clock:

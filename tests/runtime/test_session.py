@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -61,14 +62,20 @@ def wait_for(what: Callable[[], bool], seconds: float = 20) -> None:
         time.sleep(0.05)
 
 
-def read_until(process: subprocess.Popen[str], text: str) -> list[str]:
-    """Lines up to the one that holds `text`; fails with all of them if it never comes."""
+def read_until(process: subprocess.Popen[str], text: str, seconds: float = 60) -> list[str]:
+    """Lines up to the one that holds `text`; fails with all of them if it does not come in time."""
     assert process.stdout is not None
     lines: list[str] = []
-    for line in process.stdout:
-        lines.append(line.rstrip())
-        if text in line:
-            return lines
+    # A process that says nothing more would be waited for without end: then its output is closed from here.
+    silent = threading.Timer(seconds, process.kill)
+    silent.start()
+    try:
+        for line in process.stdout:
+            lines.append(line.rstrip())
+            if text in line:
+                return lines
+    finally:
+        silent.cancel()
     raise AssertionError(f"{text!r} was never said:\n" + "\n".join(lines))
 
 
