@@ -40,7 +40,7 @@ def telegram_halt() -> Measured:
     """Update handed out → halt committed, while charts are drawn and neither Redis nor the exchange answers."""
     try:
         from models.session import build_engine, build_sessions
-        from tests.standins.telegram_api import TOKEN, TelegramStandin
+        from standins.telegram_api import TOKEN, TelegramStandin
         from tests.telegram_ui.seeded import seed
     except ImportError as error:
         raise OperatorError(f"telegram-halt needs a checkout with its tests ({error.name} is missing)") from None

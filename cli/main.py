@@ -113,6 +113,17 @@ def exchange_faults() -> None:
 
 
 @app.command()
+def standins(
+    port: int = typer.Option(8070, min=0, max=65533, help="First of three ports; 0 picks free ones."),
+    fault: list[str] = typer.Option([], help="NAME or NAME=PROBABILITY, of Anthropic's stand-in; may be repeated."),
+) -> None:
+    """Run stand-ins for Anthropic, Perplexity and Telegram: the whole bot without a key."""
+    from cli.standins import run_standins
+
+    run_standins(port, fault)
+
+
+@app.command()
 def doctor() -> None:
     """Check everything that can be wrong, one line each with the mend."""
     from cli.doctor import run_doctor

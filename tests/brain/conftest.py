@@ -12,7 +12,7 @@ from models import Account, DecisionCycle, LlmCall, ResearchEntry, ScreenerLog
 from models.session import SessionFactory, build_engine, build_sessions
 from runtime.postgres import EmbeddedPostgres
 from settings import AnySettings, load_settings
-from tests.standins.anthropic_api import AnthropicStandin
+from standins.anthropic_api import AnthropicStandin
 from trading.clock import WallClock, wall_now
 from trading.decision import Invalidation, Regime
 from trading.playbook import Lesson, Playbook, RegimeRule, StrategyRule

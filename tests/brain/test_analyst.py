@@ -7,8 +7,8 @@ from pathlib import Path
 from brain.build import build_analyst, build_researcher
 from models.session import SessionFactory
 from settings import load_settings
+from standins.anthropic_api import AnthropicStandin
 from tests.brain.conftest import INST, make_request
-from tests.standins.anthropic_api import AnthropicStandin
 from trading.clock import WallClock
 
 

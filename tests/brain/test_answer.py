@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -28,13 +28,13 @@ def decision_in(body: dict[str, Any]) -> Decision | None:
     return read.value
 
 
-@settings(max_examples=150)
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.dictionaries(st.sampled_from(["content", "stop_reason", "stop_details", "usage", "x"]), ODD))
 def test_any_body_is_read_without_raising(body: dict[str, Any]) -> None:
     assert decision_in(body) is None
 
 
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.dictionaries(st.sampled_from([*LONG, "leverage"]), ODD, min_size=1), st.booleans())
 def test_a_fuzzed_decision_is_a_valid_one_or_none(changes: dict[str, Any], drop: bool) -> None:
     answer: dict[str, Any] = {k: v for k, v in LONG.items() if k not in changes} if drop else LONG | changes

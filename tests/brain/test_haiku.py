@@ -13,10 +13,10 @@ from brain.screening import ScreenRequest, ScreenResult, bypass
 from models import LlmCall, ScreenerLog
 from models.session import SessionFactory
 from settings import AnySettings
+from standins import anthropic_api as api
+from standins.anthropic_api import AnthropicStandin
+from standins.server import Fault
 from tests.brain.conftest import POSITION, make_account, make_market, settings_for
-from tests.standins import anthropic_api as api
-from tests.standins.anthropic_api import AnthropicStandin
-from tests.standins.server import Fault
 from trading.clock import WallClock
 from trading.snapshot import AccountSnapshot, MarketSnapshot
 

@@ -14,10 +14,10 @@ from brain.claude.decision_schema import wire_schema
 from models import LlmCall
 from models.session import SessionFactory
 from settings import AnySettings
+from standins import anthropic_api as api
+from standins.anthropic_api import HOLD, AnthropicStandin
+from standins.server import Fault
 from tests.brain.conftest import INST, PLAYBOOK, POSITION, make_account, make_market, make_request, settings_for
-from tests.standins import anthropic_api as api
-from tests.standins.anthropic_api import HOLD, AnthropicStandin
-from tests.standins.server import Fault
 from trading.clock import WallClock
 from trading.decision import Action, Regime
 from trading.playbook.default import default_playbook

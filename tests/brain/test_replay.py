@@ -11,10 +11,10 @@ from brain.replay import ReplayCalls, ReplayMiss, replay_decision
 from models import LlmCall
 from models.session import SessionFactory
 from settings import AnySettings
+from standins import anthropic_api as api
+from standins.anthropic_api import AnthropicStandin
 from tests.brain.conftest import make_market, make_request
 from tests.brain.test_opus import LONG
-from tests.standins import anthropic_api as api
-from tests.standins.anthropic_api import AnthropicStandin
 from trading.clock import WallClock
 
 

@@ -15,9 +15,9 @@ from brain.research import ResearchRequest, cache_key, trigger
 from models import LlmCall, ResearchEntry
 from models.session import SessionFactory
 from settings import AnySettings, load_settings
+from standins.perplexity_api import PerplexityStandin, rate_limited
+from standins.server import Fault
 from tests.brain.conftest import make_market
-from tests.standins.perplexity_api import PerplexityStandin, rate_limited
-from tests.standins.server import Fault
 from trading.clock import wall_now
 
 

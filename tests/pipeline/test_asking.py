@@ -8,8 +8,8 @@ from brain.perplexity_research import PerplexityResearcher
 from execution import notices
 from models import Alert, AuditEntry
 from pipeline.asking import answer_question
-from tests.standins.perplexity_api import PerplexityStandin
-from tests.standins.server import Fault
+from standins.perplexity_api import PerplexityStandin
+from standins.server import Fault
 
 
 @pytest.fixture

@@ -6,8 +6,8 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.standins.anthropic_api import AnthropicStandin
-from tests.standins.perplexity_api import PerplexityStandin
+from standins.anthropic_api import AnthropicStandin
+from standins.perplexity_api import PerplexityStandin
 
 SCHEMA = {"type": "object", "properties": {"a": {"type": "number"}}, "required": ["a"], "additionalProperties": False}
 GOOD: dict[str, Any] = {

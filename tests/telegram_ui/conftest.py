@@ -15,12 +15,12 @@ from exchange.client import OkxExchange
 from execution.context import ExecutionContext
 from models.session import build_engine, build_sessions
 from settings import PaperSettings
+from standins.telegram_api import TOKEN, TelegramStandin
 from telegram_ui.desk import Desk, Request
 from telegram_ui.present import Present
 from telegram_ui.service import ALLOWED_UPDATES, build_application
 from tests.conftest import _execute
 from tests.execution.conftest import bot, exchange_server, sessions, settings, unbound  # noqa: F401
-from tests.standins.telegram_api import TOKEN, TelegramStandin
 from tests.telegram_ui.seeded import NOW, StandingClock, seed
 
 OWNER, GUEST, STRANGER = 4711, 4712, 666

@@ -20,6 +20,7 @@ from models import (
     RiskVerdict,
     TelegramDelivery,
 )
+from standins.telegram_api import Fault
 from telegram_ui.alerts import gathering, health, outbox
 from telegram_ui.alerts.policy import Batch, Pending
 from telegram_ui.alerts.service import AlertService
@@ -27,7 +28,6 @@ from telegram_ui.alerts.wording import word
 from telegram_ui.pictures.painter import Painter
 from telegram_ui.present import Present
 from telegram_ui.service import build_application
-from tests.standins.telegram_api import Fault
 from tests.telegram_ui.conftest import GUEST, OWNER, alone, golden
 
 

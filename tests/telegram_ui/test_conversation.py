@@ -7,9 +7,9 @@ import pytest
 from sqlalchemy import update
 
 from models import BotState
+from standins.telegram_api import Fault
 from telegram_ui.commands.table import COMMANDS
 from telegram_ui.paging import asked_page, page_buttons, pages
-from tests.standins.telegram_api import Fault
 from tests.telegram_ui.conftest import OWNER, Talk, alone
 from tests.telegram_ui.test_texts import ASKED, ask
 

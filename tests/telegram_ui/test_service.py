@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import select
 
 from models import Alert
-from tests.standins.telegram_api import TOKEN
+from standins.telegram_api import TOKEN
 from tests.telegram_ui.conftest import OWNER, alone
 
 

@@ -91,7 +91,7 @@ class _Markup(HTMLParser):
 class TelegramStandin:
     """The server. `said` holds what the bot said, in order; `calls` every method; `answered` answers to presses."""
 
-    def __init__(self) -> None:
+    def __init__(self, port: int = 0) -> None:
         self.said: list[Said] = []
         self.calls: list[str] = []
         self.answered: list[str] = []
@@ -118,7 +118,7 @@ class TelegramStandin:
             def log_message(self, *_: Any) -> None:
                 """Quiet."""
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
         self._server.daemon_threads = True
         self.url = f"http://127.0.0.1:{self._server.server_port}"
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
@@ -325,7 +325,7 @@ def _fields(content_type: str, body: bytes) -> tuple[dict[str, str], dict[str, b
     parts = message_from_bytes(f"Content-Type: {content_type}\r\n\r\n".encode() + body)
     fields: dict[str, str] = {}
     files: dict[str, bytes] = {}
-    for part in parts.get_payload():  # type: ignore[union-attr]
+    for part in parts.get_payload():
         assert not isinstance(part, str)
         name = str(part.get_param("name", header="content-disposition"))
         content = part.get_payload(decode=True)

@@ -6,7 +6,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from tests.standins.server import Fault, Standin
+from standins.server import Fault, Standin
 
 MODELS = {"sonar", "sonar-pro", "sonar-reasoning-pro", "sonar-deep-research"}
 FIELDS = {
@@ -21,8 +21,8 @@ ANSWER = "At 13:30 UTC the CPI came out at 2.4 % against 2.6 % expected (https:/
 class PerplexityStandin(Standin):
     """POST /chat/completions. `text` is what it answers."""
 
-    def __init__(self, key: str = "pplx-standin", text: str = ANSWER) -> None:
-        super().__init__("/chat/completions", key)
+    def __init__(self, key: str = "pplx-standin", text: str = ANSWER, port: int = 0) -> None:
+        super().__init__("/chat/completions", key, port)
         self.text = text
 
     def check(self, request: Request, body: Any) -> Response | None:

@@ -12,7 +12,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from tests.standins.server import Fault, Standin
+from standins.server import Fault, Standin
 
 VERSIONS = {"2023-06-01", "2026-10-21"}
 MODELS = {"claude-opus-5-5", "claude-haiku-5-5", "claude-opus-5", "claude-sonnet-5-5"}
@@ -46,8 +46,10 @@ class Refused(Exception):
 class AnthropicStandin(Standin):
     """POST /v1/messages. `say` is the model: request body → the JSON (or raw text) of its answer."""
 
-    def __init__(self, key: str = "sk-ant-standin", say: Callable[[dict[str, Any]], Answer] | None = None) -> None:
-        super().__init__("/v1/messages", key)
+    def __init__(
+        self, key: str = "sk-ant-standin", say: Callable[[dict[str, Any]], Answer] | None = None, port: int = 0
+    ) -> None:
+        super().__init__("/v1/messages", key, port)
         self._key, self._say = key, say or _ordinary
         self.reset()
 
@@ -256,3 +258,19 @@ INVALID_JSON = Fault("body", text='{"id": "msg_standin", "type": "mess')
 def saying(text: str) -> Fault:
     """A well-formed message whose text is `text`."""
     return Fault("message", fields=(("content", [{"type": "text", "text": text}]),))
+
+
+# What `okxbot standins --fault NAME` can order.
+MENU = {
+    "drip": DRIP,
+    "hang": HANG,
+    "cut": CUT,
+    "rate_limited": rate_limited("2"),
+    "overloaded": OVERLOADED,
+    "server_error": SERVER_ERROR,
+    "refusal": REFUSAL,
+    "max_tokens": MAX_TOKENS,
+    "invalid_json": INVALID_JSON,
+    "wrong_schema": saying('{"action": "OPEN_LONG", "leverage": 125}'),
+    "huge": saying("x" * 2_000_000),
+}

@@ -1,11 +1,11 @@
-"""A local HTTP server in a thread, on a port the system chooses, with a menu of faults."""
+"""A local HTTP server in a thread, with a menu of faults. Loopback only; port 0 lets the system choose."""
 
 import asyncio
 import socket
 import threading
 import time
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
@@ -33,16 +33,22 @@ class Fault:
 
 
 class Standin:
-    """The server. `requests` holds every body that passed the checks, `refused` what was rejected and why."""
+    """The server. `requests` holds every body that passed the checks, `refused` what was rejected and why.
 
-    def __init__(self, path: str, key: str) -> None:
+    Faults ordered in `faults` come first, one a request; then `strike` may choose one by the request. Raises OSError
+    when the port is taken.
+    """
+
+    def __init__(self, path: str, key: str, port: int = 0) -> None:
         self.key = key
+        self.strike: Callable[[dict[str, Any]], Fault | None] = lambda _body: None
         self.requests: list[dict[str, Any]] = []
         self.refused: list[str] = []
         self.faults: deque[Fault] = deque()
         self._app = Starlette(routes=[Route(path, self._endpoint, methods=["POST"])])
         self._socket = socket.socket()
-        self._socket.bind(("127.0.0.1", 0))
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self._socket.bind(("127.0.0.1", port))
         self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
         self._server = uvicorn.Server(
             uvicorn.Config(self._app, log_config=None, lifespan="off", timeout_graceful_shutdown=1)
@@ -67,6 +73,7 @@ class Standin:
     def reset(self) -> None:
         """As new, for the next test."""
         self.requests, self.refused, self.faults = [], [], deque()
+        self.strike = lambda _body: None
 
     def check(self, request: Request, body: Any) -> Response | None:
         """What the real API would refuse, as it refuses it."""
@@ -86,7 +93,7 @@ class Standin:
             self.refused.append(bytes(refusal.body).decode())
             return refusal
         self.requests.append(body)
-        fault = self.faults.popleft() if self.faults else Fault("message")
+        fault = (self.faults.popleft() if self.faults else self.strike(body)) or Fault("message")
         if fault.kind == "hang":
             await asyncio.sleep(3600)
         if fault.kind in ("status", "body"):
