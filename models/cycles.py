@@ -47,6 +47,7 @@ class DecisionCycle(Base):
     screening: Mapped[dict[str, Any] | None]
     research: Mapped[dict[str, Any] | None]
     decision: Mapped[dict[str, Any] | None]
+    considered: Mapped[dict[str, Any] | None]  # what a model was shown beside the snapshot, for replay
     decided_at: Mapped[datetime | None]
     outcome: Mapped[str | None]
     reason: Mapped[str | None]

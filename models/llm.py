@@ -9,7 +9,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from models.base import AccountRef, Base, BigId, CreatedAt, one_of
 
-PURPOSES = ("screen", "research", "decide", "review", "reflect")
+PURPOSES = ("screen", "research", "reduce", "decide", "review", "reflect", "whatif")
 CALL_OUTCOMES = (
     "reserved", "ok", "refusal", "truncated", "invalid", "timeout", "rate_limited", "overloaded", "error",
 )  # fmt: skip
@@ -55,6 +55,7 @@ class ScreenerLog(Base):
     """What the screener said, and what was later decided: its precision and its misses."""
 
     __tablename__ = "screener_logs"
+    __table_args__ = (Index("ix_screener_logs_at", "account_id", "created_at"),)
     id: Mapped[BigId]
     account_id: Mapped[AccountRef]
     cycle_id: Mapped[int] = mapped_column(ForeignKey("decision_cycles.id"), index=True)
@@ -64,7 +65,9 @@ class ScreenerLog(Base):
     fail_open: Mapped[bool] = mapped_column(server_default="false")
     confidence: Mapped[Decimal | None]
     reason: Mapped[str]
-    later_action: Mapped[str | None]
+    # Screened out, yet Opus was asked: a sample by which misses are known.
+    audited: Mapped[bool] = mapped_column(server_default="false")
+    later_action: Mapped[str | None]  # what Opus said; None where it was not asked, or did not answer
     llm_call_id: Mapped[int | None] = mapped_column(ForeignKey("llm_calls.id"))
     created_at: Mapped[CreatedAt]
 
@@ -79,5 +82,6 @@ class ResearchEntry(Base):
     question: Mapped[str]
     answer: Mapped[str]
     sources: Mapped[list[Any]]
+    reduced: Mapped[dict[str, Any] | None]  # the answer as typed facts, which is all a deciding model sees of it
     llm_call_id: Mapped[int | None] = mapped_column(ForeignKey("llm_calls.id"))
     created_at: Mapped[CreatedAt]
