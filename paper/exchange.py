@@ -203,11 +203,15 @@ class Exchange:
         return sum(key.startswith(f"{uid}/") and key not in (f"{uid}/", f"{uid}/{but}") for key in self.timers)
 
     def fire_timers(self, wall: int) -> None:
-        """Cancel orders whose cancel-all-after has run out."""
+        """Cancel orders whose cancel-all-after has run out; what cannot be journaled is tried again next time."""
         for key in [key for key, due in self.timers.items() if due <= wall]:
             uid, _, tag = key.partition("/")
-            del self.timers[key]
-            self.command(uid, "cancel_all", {"tag": tag})
+            try:
+                self.command(uid, "cancel_all", {"tag": tag})
+            except OkxError as refused:
+                logger.error("timer_not_fired", timer=key, code=refused.code)
+            else:
+                self.timers.pop(key, None)
 
     def _emit(self) -> None:
         events = self.engine.collect()
@@ -247,17 +251,24 @@ class Exchange:
         if decision is None:
             return None
         if decision:
-            now = wall_us()
-            opened = self.market.now_ms - self.decision_ms
+            self._note_closes()
+        self.on_step(decision)
+        self._emit()
+        return decision
+
+    def _note_closes(self) -> None:
+        now = wall_us()
+        opened = self.market.now_ms - self.decision_ms
+        try:
             for inst_id in self.market.instruments:
                 self.ledger.add(
                     "bar_close",
                     {"instId": inst_id, "bar": self.options.decision_bar, "ts": opened,
                      "market_ms": self.market.now_ms, "wall_us": now},
                 )  # fmt: skip
-        self.on_step(decision)
-        self._emit()
-        return decision
+        except OSError as fault:
+            # The market goes on, and those who listen are told, whatever the disk says.
+            logger.error("ledger_write_failed", error=fault.strerror)
 
     def next_step_in_s(self) -> float:
         """Wall time until the next step may be due; a live market has to be asked again and again."""

@@ -53,7 +53,7 @@ pip() { "$venv/bin/python" -m pip --disable-pip-version-check --no-input "$@"; }
 
 # What pip said, without its progress and without the warnings every machine with odd settings repeats a hundred times.
 give_up() {
-  grep -v '^WARNING\|^ *Downloading\|^Collecting\|^Looking in\|^Processing\|^Requirement already\|^ *Using cached' "$log" |
+  grep -v '^WARNING\|^Ignoring\|^ *Downloading\|^Collecting\|^Looking in\|^Processing\|^Requirement already\|^ *Using cached' "$log" |
     tail -n 40 >&2
   refuse "$* (see above; all of it in $log)"
 }

@@ -6,7 +6,10 @@ in another container drives market time with them. Everything else, above all fa
 """
 
 import asyncio
+import signal
+from collections.abc import Coroutine
 
+import structlog
 from starlette.requests import Request
 from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket
@@ -20,6 +23,7 @@ from paper.server.session import Session
 from paper.server.strike import Cut, Striker
 from paper.server.wire import Connections
 
+logger = structlog.get_logger()
 REGULAR_S = 5.0
 TICK_S = 0.25
 ENDPOINTS = ("public", "private", "business", "all")
@@ -27,6 +31,15 @@ SOCKETS = "/ws/v5/"
 OWN = ("clock", "advance")
 JSON = b"application/json"
 HTML = b"text/html"
+
+
+async def _vital(job: Coroutine[None, None, None]) -> None:
+    """Run a job without which the exchange only seems to live: should it fail, the process ends, to be started anew."""
+    try:
+        await job
+    except Exception:
+        logger.exception("exchange_cannot_go_on")
+        signal.raise_signal(signal.SIGTERM)
 
 
 class App:
@@ -59,7 +72,7 @@ class App:
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         await receive()
         jobs = [self._regular()] if self.exchange.options.lockstep else [self._regular(), self._pump()]
-        tasks = [asyncio.create_task(job) for job in jobs]
+        tasks = [asyncio.create_task(_vital(job)) for job in jobs]
         await send({"type": "lifespan.startup.complete"})
         await receive()
         for task in tasks:
@@ -84,7 +97,10 @@ class App:
         while True:
             await asyncio.sleep(TICK_S)
             self.exchange.fire_timers(self.exchange.wall_ms())
-            self.exchange.ledger.flush()
+            try:
+                self.exchange.ledger.flush()
+            except OSError as fault:
+                logger.error("ledger_write_failed", error=fault.strerror)
             beat += TICK_S
             if beat >= REGULAR_S:
                 beat = 0.0
