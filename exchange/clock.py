@@ -6,6 +6,7 @@ exchange does not answer, a scaled anchor holds for 30 s; then, and in lockstep 
 """
 
 import threading
+import weakref
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from time import monotonic
@@ -60,6 +61,7 @@ class PaperClock:
     def __init__(self, rest_url: str) -> None:
         self._url = rest_url.rstrip("/") + "/paper/clock"
         self._http = httpx.Client(timeout=TIMEOUT_S, trust_env=False)
+        weakref.finalize(self, self._http.close)  # a clock is handed on and owned by nobody
         self._lock = threading.Lock()
         self._anchor: _Anchor | None = None
 

@@ -26,10 +26,12 @@ from trading.orders import OPEN_STATES, AlgoReport, Leg, OrderReport, OrderState
 logger = structlog.get_logger()
 
 MISSES = 3
+LOOK_AFTER = timedelta(seconds=1)  # a call still under way by then is late, or nobody waits for its reply any more
 
 
 def resolve_unknown(ctx: ExecutionContext) -> dict[str, str]:
     """Look once for every order whose outcome is not known; returns clOrdId → what is known now. Safe to repeat."""
+    _adopt_submitting(ctx)
     _give_up_on_submitting(ctx)
     with ctx.sessions() as session:
         orders = session.scalars(
@@ -45,6 +47,26 @@ def resolve_unknown(ctx: ExecutionContext) -> dict[str, str]:
             logger.warning("resolver_read_failed", cl_ord_id=order.cl_ord_id, reason=str(failure))
             known[order.cl_ord_id] = "unreadable"
     return known
+
+
+def _adopt_submitting(ctx: ExecutionContext) -> None:
+    """What the exchange shows is accepted, whether or not the reply is still awaited; what it does not show may yet be.
+
+    So the order of a worker that died after its call is known at once, not when the call's time is up.
+    """
+    with ctx.sessions() as session:
+        late = session.scalars(
+            select(Order).where(
+                Order.account_id == ctx.account_id,
+                Order.state == OrderState.SUBMITTING,
+                Order.submitted_at < ctx.clock.wall_now() - LOOK_AFTER,
+            )
+        ).all()
+    for order in late:
+        try:
+            adopt(ctx, order)
+        except ReadFailed as failure:
+            logger.warning("resolver_read_failed", cl_ord_id=order.cl_ord_id, reason=str(failure))
 
 
 def _give_up_on_submitting(ctx: ExecutionContext) -> None:

@@ -76,6 +76,7 @@ def _crash(only: str) -> dict[str, Any]:
     cells = [cell for cell in crash.matrix() if only in str(cell)]
     results = []
     with _folder() as folder, lean_stack(folder / "stack") as stack:
+        stack.start_workers("trade", "protect")
         for cell in _progress("crash matrix", cells, len(cells)):
             results.append(crash.run_cell(stack, cell))
             crash.clear(stack)

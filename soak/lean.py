@@ -110,6 +110,14 @@ class LeanStack:
         self.postgres.stop(signal.SIGQUIT)
         self.postgres.start()
 
+    def start_workers(self, *names: str) -> None:
+        """Start these side by side and wait until they take messages."""
+        for name in names:
+            self.workers[name] = WorkerProcess(name, self.environment, self.folder)
+            self.workers[name].start(wait=False)
+        for name in names:
+            self.workers[name].wait_ready()
+
     def worker(self, name: str) -> WorkerProcess:
         """The worker of that name, running."""
         if name not in self.workers:

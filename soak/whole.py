@@ -62,6 +62,10 @@ class WholeBot:
         """GET of the exchange's admin port. Raises httpx.HTTPError while it is down."""
         return self._admin("GET", path, params=query)
 
+    def close(self) -> None:
+        """Close its own connections."""
+        self._http.close()
+
     def fault(self, **body: Any) -> None:
         """Order a fault. Raises httpx.HTTPError while the exchange is down."""
         answer = self._admin("POST", "/paper/faults", json=body)
@@ -147,7 +151,8 @@ def whole_bot(home: Path, **settings: str) -> Iterator[WholeBot]:
     environment = keep | named
     try:
         _command(environment)
-        yield _connect(home, named)
+        with _connect(home, named) as bot:
+            yield bot
     finally:
         _command(environment, "--down")
 
@@ -161,7 +166,8 @@ def _command(environment: dict[str, str], *arguments: str) -> None:
         raise OperatorError(f"{done.stderr.strip()[-500:] or done.stdout.strip()[-500:]}")
 
 
-def _connect(folder: Path, environment: dict[str, str]) -> WholeBot:
+@contextmanager
+def _connect(folder: Path, environment: dict[str, str]) -> Iterator[WholeBot]:
     home = Home(folder)
     plan = plan_of(load_settings(environment, dotenv=False), home)
     settings = load_settings(
@@ -178,4 +184,10 @@ def _connect(folder: Path, environment: dict[str, str]) -> WholeBot:
         send=lambda task, queue, args: bot.publish(task, queue, args),
     )  # fmt: skip
     bot = WholeBot(home, plan, ctx, SupervisorClient(home), celery)
-    return bot
+    try:
+        yield bot
+    finally:
+        bot.close()
+        ctx.exchange.close()
+        sessions.kw["bind"].dispose()
+        celery.close()

@@ -8,6 +8,8 @@ import sys
 
 import celeryconfig
 
+POOLS = {"prefork": "tasks.prefork:TaskPool", "threads": "threads"}
+
 
 def main(name: str) -> int:
     """Run the worker until it is told to stop; exit code 0 after a clean drain."""
@@ -26,7 +28,7 @@ def main(name: str) -> int:
         hostname=f"{name}@okxbot",
         queues=[worker.queue],
         concurrency=worker.concurrency,
-        pool=worker.pool,
+        pool=POOLS[worker.pool],
         task_events=True,
         without_gossip=True,
         without_mingle=True,

@@ -81,6 +81,24 @@ def test_request_lost_is_absent_only_after_proof(bot):
     assert bot.accepted(order.cl_ord_id) == 0
 
 
+def test_an_order_seen_at_the_exchange_does_not_wait_for_its_reply(bot):
+    """As when its worker died after the call: found is evidence at any time, while a miss so early would be none."""
+    order = bot.intend(BTC)
+    bot.fault("reply_delayed", PLACE, seconds=1.3)
+    waiting = threading.Thread(target=submit, args=(bot.ctx, order.id))
+    waiting.start()
+    while not bot.accepted(order.cl_ord_id):
+        time.sleep(0.02)
+    resolve_unknown(bot.ctx)
+    assert bot.order(order.id).state == "submitting", "a call that young is left alone"
+    time.sleep(1.05)
+    resolve_unknown(bot.ctx)
+    assert bot.order(order.id).state == "filled"
+    assert bot.locks() == set()
+    waiting.join()
+    assert bot.order(order.id).state == "filled"
+
+
 def test_a_failed_read_proves_no_absence(bot):
     order = bot.intend(BTC)
     bot.fault("request_lost", PLACE)

@@ -1,6 +1,6 @@
 """A worker killed at every point of sending an order: one order at most, and in the end the books equal the exchange.
 
-A part of the matrix that takes a minute; `make soak` runs all of it.
+Every point with each kind of order; `make soak` runs each of these under every misfortune.
 """
 
 import pytest
@@ -14,6 +14,11 @@ ENDS_IN = {
     Leg.STOP: {OrderState.LIVE: 1},
     Leg.CLOSE: {OrderState.FILLED: 1},
 }
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _workers(stack):
+    stack.start_workers("trade", "protect")
 
 
 @pytest.fixture(autouse=True)

@@ -5,7 +5,7 @@ from soak.halt_race import CLAIMERS, race
 
 
 def test_no_entry_claim_commits_after_the_answer_of_halt(stack):
-    rounds = 60
+    rounds = 30
     *_, found = race(stack.ctx, stack.environment, rounds, seed=1)
     assert found.late == []
     assert found.tries == rounds * CLAIMERS

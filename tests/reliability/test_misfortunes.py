@@ -17,6 +17,11 @@ from soak.lean import BTC
 PLACE = "/trade/order$"
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _workers(stack):
+    stack.start_workers("trade", "protect")
+
+
 @pytest.fixture(autouse=True)
 def _flat_afterwards(stack):
     yield

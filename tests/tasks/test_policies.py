@@ -6,10 +6,12 @@ import subprocess
 import sys
 
 import pytest
+from celery.concurrency import get_implementation, prefork
 
 import celeryconfig
 from tasks.app import app
 from tasks.policies import ModelTask, OnceTask, RepeatableTask
+from tasks.worker import POOLS
 
 POLICY_OF_QUEUE = {
     "cycle": RepeatableTask,
@@ -62,6 +64,12 @@ def test_trade_and_protect_have_one_child_and_their_own_process():
         assert (celeryconfig.workers[name].pool, celeryconfig.workers[name].concurrency) == ("prefork", 1)
     # solo acknowledges late, in effect
     assert {worker.pool for worker in celeryconfig.workers.values()} == {"prefork", "threads"}
+
+
+def test_a_dead_child_is_replaced_long_before_a_position_may_be_uncovered():
+    pool = get_implementation(POOLS["prefork"])
+    assert issubclass(pool, prefork.TaskPool)
+    assert max(pool.Pool.timers.fget(pool.Pool).values()) < 1
 
 
 def test_ticks_of_beat_are_registered_tasks_that_expire():
