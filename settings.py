@@ -93,6 +93,10 @@ class Settings(BaseSettings):
     decision_bar: Literal["1m", "3m", "5m", "15m", "30m", "1H"] = Field(
         "5m", description="A decision cycle opens at the close of each such bar."
     )
+    economic_calendar: str | None = Field(
+        None,
+        description="CSV or ICS file, or URL, of economic events; default: a list of FOMC, CPI, NFP and GDP dates.",
+    )
     margin_mode: Literal["isolated", "cross"] = Field("isolated", description="Margin mode of every position.")
     leverage: int = Field(3, ge=1, le=100, description="Leverage set on the exchange at start and verified.")
 
@@ -206,6 +210,14 @@ class Settings(BaseSettings):
         if len(set(value)) != len(value):
             raise ValueError("names an instrument twice")
         return value
+
+    @field_validator("economic_calendar")
+    @classmethod
+    def _calendar_absolute(cls, value: str | None) -> str | None:
+        """Services run in a folder of their own: a relative path means the folder the operator stands in."""
+        if value is None or value.startswith(("http://", "https://")):
+            return value
+        return str(Path(value).expanduser().resolve())
 
     @field_validator("telegram_timezone")
     @classmethod

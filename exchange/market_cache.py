@@ -10,6 +10,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
+import orjson
 from redis import Redis
 from redis.client import Pipeline
 
@@ -17,6 +18,7 @@ from exchange import market_keys as keys
 from exchange.quotes import BookLevel
 from trading.candle import Candle
 from trading.clock import from_ms, to_ms
+from trading.economic_calendar import CalendarView, EconomicEvent, next_event
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +36,24 @@ class Present:
     asks: tuple[BookLevel, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """One look at an instrument. `ages` wall seconds, `spoken_at` the exchange's own (market) time, both by channel;
+    `calendar` None when no feed has ever read one.
+    """
+
+    present: Present
+    ages: dict[str, float]
+    spoken_at: dict[str, datetime]
+    calendar: CalendarView | None
+
+
 class MarketCache:
     """Reader of the market in Redis. Thread-safe."""
 
     def __init__(self, redis: Redis) -> None:
         self.redis = redis
+        self._calendar: tuple[bytes, tuple[EconomicEvent, ...], str] = (b"", (), "")
         # Entries as Redis sends them: redis-py's own parsing costs more than the round trip.
         self.redis.set_response_callback("XREVRANGE", _raw)
 
@@ -71,18 +86,50 @@ class MarketCache:
         last, seen = pipe.execute()
         return (Decimal(last.decode()), _age_s(seen, now)) if last and seen else None
 
-    def present_and_ages(self, inst_id: str, now: datetime) -> tuple[Present, dict[str, float]]:
-        """`present` and `ages` in one round trip."""
+    def reading(self, inst_id: str, now: datetime, market_now: datetime, speed: float | None) -> Reading:
+        """Everything but candles in one round trip. `now` is wall time; market time runs `speed` times as fast, None
+        where it stands between bars. What was late on its way is as old as the exchange says, not as new as its
+        arrival.
+        """
         pipe = self.redis.pipeline(transaction=False)
         _ask_present(pipe, inst_id)
         pipe.hgetall(keys.seen(inst_id))
-        *present, seen = pipe.execute()
-        return _present(present), _ages(seen, now)
+        pipe.get(keys.CALENDAR)
+        *present, seen, calendar = pipe.execute()
+        ages, spoken = _ages(seen, now), _spoken(seen)
+        if speed is not None:
+            for channel in keys.DATED & spoken.keys():
+                behind_s = (market_now - spoken[channel]).total_seconds() / speed
+                ages[channel] = max(ages[channel], round(behind_s, 3))
+        return Reading(_present(present), ages, spoken, self._calendar_view(calendar, market_now))
+
+    def _calendar_view(self, written: bytes | None, market_now: datetime) -> CalendarView | None:
+        if written is None:
+            return None
+        held, events, problem = self._calendar
+        if held != written:
+            read = orjson.loads(written)
+            events = tuple(EconomicEvent.model_validate(event) for event in read["events"])
+            problem = read["problem"]
+            self._calendar = (written, events, problem)
+        view = next_event(events, market_now)
+        if not problem:
+            return view
+        return view.model_copy(update={"problem": f"{problem}; {view.problem}" if events and view.problem else problem})
+
+    def forming(self, inst_id: str, bar: str) -> Candle | None:
+        """The bar that is still forming, as last pushed; no indicator sees it unless asked to."""
+        found: Any = self.redis.hgetall(keys.forming(inst_id, bar))
+        if not found:
+            return None
+        open_, high, low, close, contracts, coins, quote = (Decimal(part.decode()) for part in found[b"ohlcv"].split())
+        opened = from_ms(int(found[b"ts"]))
+        return Candle(inst_id, bar, opened, open_, high, low, close, contracts, coins, quote, False)
 
     def spoken_at(self, inst_id: str) -> dict[str, datetime]:
         """The exchange's own time of each channel's last word, market time. A silent channel is absent."""
         seen: Any = self.redis.hgetall(keys.seen(inst_id))
-        return {channel.decode(): from_ms(int(value.split()[1])) for channel, value in seen.items()}
+        return _spoken(seen)
 
     def ages(self, inst_id: str, now: datetime) -> dict[str, float]:
         """Wall seconds since each channel last spoke, `now` being wall time. A silent channel is absent."""
@@ -109,6 +156,10 @@ def _present(answers: list[Any]) -> Present:
         bids=_levels(book.get(b"bids", b"")),
         asks=_levels(book.get(b"asks", b"")),
     )
+
+
+def _spoken(seen: dict[bytes, bytes]) -> dict[str, datetime]:
+    return {channel.decode(): from_ms(int(value.split()[1])) for channel, value in seen.items()}
 
 
 def _ages(seen: dict[bytes, bytes], now: datetime) -> dict[str, float]:

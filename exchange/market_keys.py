@@ -1,7 +1,8 @@
 """Names and layout of the present moment in Redis database 0. Writer and reader agree here and nowhere else.
 
 A candle stream's entry id is the bar's open in ms, so writing a bar twice changes nothing; its one field
-holds seven numbers. `market:seen:{instId}` maps a channel to "received-wall-ms exchange-ts-ms".
+holds seven numbers. `market:seen:{instId}` maps a channel to "received-wall-ms exchange-ts-ms": `candle` for the
+newest push of any bar, `candle5m` and so on for each.
 """
 
 CANDLE_FIELD = b"ohlcv"
@@ -9,6 +10,13 @@ CANDLE_FIELD = b"ohlcv"
 
 KEPT_BARS = 800
 CHANNELS = ("ticker", "candle", "book", "funding", "open_interest", "mark")
+DATED = frozenset(("ticker", "book", "mark", "funding", "open_interest"))
+"""Channels whose exchange time is that of the word itself; a candle's is the open of its bar."""
+CALENDAR = "market:calendar"
+"""JSON: `events` (name, at, expected) and `problem`."""
+ALERTS = "market:alerts"
+"""Stream of market alerts: type, inst_id, payload (JSON)."""
+ALERTS_KEPT = 1000
 
 
 def candles(inst_id: str, bar: str) -> str:
@@ -49,6 +57,11 @@ def funding(inst_id: str) -> str:
 def open_interest(inst_id: str) -> str:
     """Hash contracts, ts."""
     return f"market:open_interest:{inst_id}"
+
+
+def open_interest_past(inst_id: str) -> str:
+    """Stream of open interest, an entry a minute of market time (its id), field `contracts`."""
+    return f"market:open_interest_past:{inst_id}"
 
 
 def seen(inst_id: str) -> str:

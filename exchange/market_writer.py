@@ -46,7 +46,7 @@ class MarketWriter:
                 maxlen=keys.KEPT_BARS,
                 approximate=True,
             )
-            self._seen(pipe, candle.inst_id, "candle", candle.ts, received_ms)
+            self._seen(pipe, candle.inst_id, _channels(candle.bar), candle.ts, received_ms)
             added, _ = pipe.execute(raise_on_error=False)
         if isinstance(added, ResponseError) and "equal or smaller" in str(added):
             return False
@@ -74,38 +74,39 @@ class MarketWriter:
                     {keys.CANDLE_FIELD: _ohlcv(candle)},
                     id=f"{to_ms(candle.ts)}-0",
                 )
-            self._seen(pipe, inst_id, "candle", kept[-1].ts, None)
+            self._seen(pipe, inst_id, _channels(bar), kept[-1].ts, None)
             pipe.execute()
             return len(new)
 
     def form(self, candle: Candle, received_ms: int | None = None) -> None:
         """The bar that is still forming."""
-        self._hash(keys.forming(candle.inst_id, candle.bar), candle, "candle", {"ohlcv": _ohlcv(candle)}, received_ms)
+        values = {"ohlcv": _ohlcv(candle)}
+        self._hash(keys.forming(candle.inst_id, candle.bar), candle, _channels(candle.bar), values, received_ms)
 
     def ticker(self, ticker: Ticker, received_ms: int | None = None) -> None:
         values = {"last": str(ticker.last), "bid": _text(ticker.bid), "ask": _text(ticker.ask)}
-        self._hash(keys.ticker(ticker.inst_id), ticker, "ticker", values, received_ms)
+        self._hash(keys.ticker(ticker.inst_id), ticker, ("ticker",), values, received_ms)
 
     def book(self, book: Book, received_ms: int | None = None) -> None:
         values = {"bids": _levels(book.bids), "asks": _levels(book.asks)}
-        self._hash(keys.book(book.inst_id), book, "book", values, received_ms)
+        self._hash(keys.book(book.inst_id), book, ("book",), values, received_ms)
 
     def mark(self, mark: MarkPrice, received_ms: int | None = None) -> None:
-        self._hash(keys.mark(mark.inst_id), mark, "mark", {"px": str(mark.px)}, received_ms)
+        self._hash(keys.mark(mark.inst_id), mark, ("mark",), {"px": str(mark.px)}, received_ms)
 
     def funding(self, funding: Funding, received_ms: int | None = None) -> None:
         values = {"rate": str(funding.rate), "next": str(to_ms(funding.next_at))}
-        self._hash(keys.funding(funding.inst_id), funding, "funding", values, received_ms)
+        self._hash(keys.funding(funding.inst_id), funding, ("funding",), values, received_ms)
 
     def open_interest(self, interest: OpenInterest, received_ms: int | None = None) -> None:
         values = {"contracts": str(interest.contracts)}
-        self._hash(keys.open_interest(interest.inst_id), interest, "open_interest", values, received_ms)
+        self._hash(keys.open_interest(interest.inst_id), interest, ("open_interest",), values, received_ms)
 
     def _hash(
         self,
         key: str,
         spoken: Candle | Ticker | Book | MarkPrice | Funding | OpenInterest,
-        channel: str,
+        channels: tuple[str, ...],
         values: dict[str, str],
         received_ms: int | None,
     ) -> None:
@@ -113,11 +114,19 @@ class MarketWriter:
         pipe = self._redis.pipeline(transaction=False)
         fields: dict[Any, Any] = {**values, "ts": str(to_ms(at))}
         pipe.hset(key, mapping=fields)
-        self._seen(pipe, spoken.inst_id, channel, at, received_ms)
+        self._seen(pipe, spoken.inst_id, channels, at, received_ms)
         pipe.execute()
 
-    def _seen(self, pipe: Pipeline, inst_id: str, channel: str, at: datetime, received_ms: int | None) -> None:
-        pipe.hset(keys.seen(inst_id), channel, f"{received_ms or wall_ms()} {to_ms(at)}")
+    def _seen(
+        self, pipe: Pipeline, inst_id: str, channels: tuple[str, ...], at: datetime, received_ms: int | None
+    ) -> None:
+        when = f"{received_ms or wall_ms()} {to_ms(at)}"
+        fields: dict[Any, Any] = dict.fromkeys(channels, when)
+        pipe.hset(keys.seen(inst_id), mapping=fields)
+
+
+def _channels(bar: str) -> tuple[str, ...]:
+    return "candle", f"candle{bar}"
 
 
 def _ohlcv(candle: Candle) -> str:

@@ -1,85 +1,45 @@
-"""One OKX WebSocket connection that keeps itself alive: login, acknowledged subscriptions, pings, reconnects.
+"""A subscription to one OKX endpoint that keeps itself alive: pings, reconnects, handovers before an upgrade.
 
-Contract: pushes reach `on_message` in the order received, on the connection's own thread;
+Contract: pushes reach `on_message` in the order received, on the socket's own thread;
 `on_connected(again)` is called on that thread once every subscription is acknowledged, `again` telling a
-reconnect from the first time. Whatever ends a connection (close, silence, refused or missing acknowledgement,
-upgrade notice) leads to a new one with growing, jittered waits. An exception of a handler is a bug: it ends
-the thread, and `failed` says so.
+reconnect from the first time; `on_drained` whenever all that was received has been handed over, and every few
+milliseconds in a flood. Whatever ends a connection (close, silence, refused or missing acknowledgement) leads to a
+new one with growing, jittered waits. At the notice of an upgrade the next connection is complete before the old one
+is given up, and what the old one still holds is handed over first. An exception of a handler is a bug: it ends the
+thread, and `failed` says so.
 """
 
-import base64
-import hashlib
-import hmac
 import random
 import threading
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from queue import Empty, SimpleQueue
 from time import monotonic
 from typing import Any
 
-import orjson
 import structlog
 import websocket
 
 from exchange.credentials import Credentials
-from trading.clock import wall_ms
+from exchange.ws_connection import UPGRADE_NOTICE, Arg, Connection, ConnectionEnded, Key, Push, key_of, push_of, spacing
+
+__all__ = ["Arg", "OkxSocket", "Push"]
 
 logger = structlog.get_logger()
 
-CONNECT_TIMEOUT_S = 10.0
 ACK_TIMEOUT_S = 10.0
 TICK_S = 1.0
 PING_AFTER_S = 20.0  # OKX drops a connection after 30 s of silence
 PONG_WITHIN_S = 8.0
-ARGS_PER_MESSAGE = 20
-# Who waits is blind: fills and stops are then seen by the reads of reconciliation alone. The spacing below, not the
-# wait, is what keeps us within OKX's limit.
+# Who waits is blind: fills and stops are then seen by the reads of reconciliation alone. The spacing of connects, not
+# the wait, is what keeps us within OKX's limit.
 FIRST_WAIT_S, LONGEST_WAIT_S, STABLE_S = 0.5, 4.0, 5.0
-UPGRADE_NOTICE = "64008"
-CONNECT_SPACING_S = 0.4  # OKX allows three new connections a second per address
-
-Arg = dict[str, str]
-
-
-@dataclass(frozen=True, slots=True)
-class Push:
-    """One push. `arg` as OKX sent it (private pushes add `uid`); `received_ms` wall time."""
-
-    channel: str
-    arg: dict[str, Any]
-    data: list[Any]
-    action: str
-    event_type: str
-    received_ms: int
-
-
-class _Reconnect(Exception):
-    """Ends the present connection; `now` skips the wait."""
-
-    def __init__(self, reason: str, *, now: bool = False) -> None:
-        super().__init__(reason)
-        self.now = now
-
-
-class _Spacing:
-    """No two connects of this process closer than OKX allows."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._next = 0.0
-
-    def wait_s(self) -> float:
-        with self._lock:
-            at = max(monotonic(), self._next)
-            self._next = at + CONNECT_SPACING_S
-            return at - monotonic()
-
-
-_spacing = _Spacing()
+DRAIN_EVERY_S = 0.005
+HANDOVER_AGAIN_S = 5.0
+ENDINGS = (ConnectionEnded, websocket.WebSocketException, OSError, ValueError)
 
 
 class OkxSocket:
-    """A connection to one endpoint with a fixed set of subscriptions. `start()`, later `stop()`."""
+    """Subscriptions on one endpoint. `start()`, later `stop()`; `change` and `resubscribe` from any thread."""
 
     def __init__(
         self,
@@ -89,6 +49,7 @@ class OkxSocket:
         *,
         on_message: Callable[[Push], None],
         on_connected: Callable[[bool], None],
+        on_drained: Callable[[], None] = lambda: None,
         credentials: Credentials | None = None,
         ping_after_s: float = PING_AFTER_S,
         pong_within_s: float = PONG_WITHIN_S,
@@ -99,10 +60,14 @@ class OkxSocket:
         self._args = list(args)
         self._on_message = on_message
         self._on_connected = on_connected
+        self._on_drained = on_drained
         self._credentials = credentials
         self._ping_after_s, self._pong_within_s, self._ack_within_s = ping_after_s, pong_within_s, ack_within_s
         self._stopping = threading.Event()
-        self._socket: Any = None
+        self._connection: Connection | None = None
+        self._orders: SimpleQueue[tuple[str, list[Arg]]] = SimpleQueue()
+        self._awaited: dict[Key, float] = {}
+        self._handover_at: float | None = None
         self._thread = threading.Thread(target=self._run, name=f"socket-{name}", daemon=True)
         self._connected_before = False
         self.failed = False
@@ -114,12 +79,9 @@ class OkxSocket:
     def stop(self, timeout_s: float = 5.0) -> None:
         """Close the connection and end the thread."""
         self._stopping.set()
-        socket = self._socket
-        if socket is not None:
-            try:
-                socket.abort()  # wakes a blocked receive, which closing alone does not
-            except OSError:
-                pass  # it has just ended by itself
+        connection = self._connection
+        if connection is not None:
+            connection.abort()
         if self._thread.is_alive() and self._thread is not threading.current_thread():
             self._thread.join(timeout_s)
 
@@ -128,27 +90,46 @@ class OkxSocket:
         """Whether its thread still works for us."""
         return self._thread.is_alive()
 
+    @property
+    def args(self) -> list[Arg]:
+        """What it is, or is about to be, subscribed to."""
+        return list(self._args)
+
+    def change(self, *, add: Iterable[Arg] = (), remove: Iterable[Arg] = ()) -> None:
+        """Subscribe and unsubscribe while it runs; within a second, or with the next message."""
+        gone = {key_of(arg) for arg in remove}
+        new = list(add)
+        self._args = [arg for arg in self._args if key_of(arg) not in gone] + new
+        self._orders.put(("unsubscribe", list(remove)))
+        self._orders.put(("subscribe", new))
+
+    def resubscribe(self, args: Sequence[Arg]) -> None:
+        """Take these subscriptions back and make them again: what is acknowledged but silent may begin to speak."""
+        self._orders.put(("unsubscribe", list(args)))
+        self._orders.put(("subscribe", list(args)))
+
+    def reconnect(self, reason: str) -> None:
+        """Give the connection up for a new one."""
+        self._orders.put((reason, []))
+
     def _run(self) -> None:
         wait = FIRST_WAIT_S
         try:
             while not self._stopping.is_set():
-                started, again_now = monotonic(), False
+                started = monotonic()
                 try:
                     self._live()
-                except _Reconnect as ended:
-                    again_now = ended.now
-                    reason = str(ended)
-                except (websocket.WebSocketException, OSError, ValueError) as error:
-                    reason = f"{type(error).__name__}: {error}"
+                except ENDINGS as error:
+                    reason = str(error) if isinstance(error, ConnectionEnded) else f"{type(error).__name__}: {error}"
                 else:
                     reason = "stopped"
                 finally:
                     self._close()
                 if self._stopping.is_set():
                     return
-                if again_now or monotonic() - started > STABLE_S:
+                if monotonic() - started > STABLE_S:
                     wait = FIRST_WAIT_S
-                pause = 0.0 if again_now else wait * random.uniform(0.5, 1.0)  # jitter
+                pause = wait * random.uniform(0.5, 1.0)  # jitter
                 logger.warning("socket_reconnecting", socket=self.name, reason=reason, wait_s=round(pause, 2))
                 wait = min(wait * 2, LONGEST_WAIT_S)
                 self._stopping.wait(pause)
@@ -158,136 +139,113 @@ class OkxSocket:
             raise
 
     def _live(self) -> None:
-        self._stopping.wait(_spacing.wait_s())
+        self._stopping.wait(spacing.wait_s())
         if self._stopping.is_set():
             return
-        self._socket = websocket.create_connection(
-            self._url, timeout=CONNECT_TIMEOUT_S, enable_multithread=False, skip_utf8_validation=True
-        )
-        self._socket.settimeout(min(TICK_S, self._ping_after_s / 2))
-        early: list[Push] = []
-        if self._credentials is not None:
-            self._login(self._credentials)
-        self._subscribe(early)
-        again, self._connected_before = self._connected_before, True
-        logger.info("socket_connected", socket=self.name, again=again)
-        self._on_connected(again)
-        for push in early:
-            self._on_message(push)
+        self._connection = self._open()
+        self._begin(self._connection)
         self._read()
 
+    def _open(self) -> Connection:
+        """A connection with every subscription acknowledged."""
+        while not self._orders.empty():
+            self._orders.get_nowait()  # a new connection has them all
+        connection = Connection(
+            self.name, self._url, tick_s=min(TICK_S, self._ping_after_s / 2),
+            ack_within_s=self._ack_within_s, stopping=self._stopping,
+        )  # fmt: skip
+        try:
+            if self._credentials is not None:
+                connection.login(self._credentials)
+            connection.subscribe(self._args)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _begin(self, connection: Connection) -> None:
+        again, self._connected_before = self._connected_before, True
+        self._awaited.clear()
+        logger.info("socket_connected", socket=self.name, again=again)
+        self._on_connected(again)
+        early, connection.early = connection.early, []
+        for push in early:
+            self._on_message(push)
+        self._on_drained()
+
     def _close(self) -> None:
-        socket, self._socket = self._socket, None
-        if socket is not None:
-            try:
-                socket.send_close()
-            except (websocket.WebSocketException, OSError):
-                pass  # it was broken already, which is why we are here
-            socket.shutdown()
-
-    def _login(self, credentials: Credentials) -> None:
-        stamp = str(wall_ms() // 1000)
-        prehash = f"{stamp}GET/users/self/verify".encode()
-        sign = base64.b64encode(hmac.new(credentials.secret_key.encode(), prehash, hashlib.sha256).digest())
-        self._send(
-            {
-                "op": "login",
-                "args": [
-                    {
-                        "apiKey": credentials.api_key,
-                        "passphrase": credentials.passphrase,
-                        "timestamp": stamp,
-                        "sign": sign.decode(),
-                    }
-                ],
-            }
-        )
-        deadline = monotonic() + self._ack_within_s
-        while True:
-            message = self._receive(deadline, "login")
-            if message.get("event") == "login" and str(message.get("code")) == "0":
-                return
-            self._heed(message)
-
-    def _subscribe(self, early: list[Push]) -> None:
-        missing = {_key(arg) for arg in self._args}
-        for start in range(0, len(self._args), ARGS_PER_MESSAGE):
-            self._send({"op": "subscribe", "args": self._args[start : start + ARGS_PER_MESSAGE]})
-        deadline = monotonic() + self._ack_within_s
-        while missing:
-            message = self._receive(deadline, f"acknowledgement of {len(missing)} subscriptions")
-            if message.get("event") == "subscribe":
-                missing.discard(_key(message.get("arg") or {}))
-            elif "data" in message and "event" not in message:
-                early.append(_push(message))
-            else:
-                self._heed(message)
+        connection, self._connection = self._connection, None
+        self._handover_at = None
+        if connection is not None:
+            connection.close()
 
     def _read(self) -> None:
-        heard, pinged = monotonic(), False
-        while not self._stopping.is_set():
-            message = self._next()
+        heard, pinged, drained = monotonic(), False, monotonic()
+        while not self._stopping.is_set() and self._connection is not None:
+            connection = self._connection
+            message = connection.next()
             now = monotonic()
             if message is None:
                 silent = now - heard
                 if not pinged and silent > self._ping_after_s:
-                    self._socket.send("ping")
+                    connection.ping()
                     pinged = True
                 elif pinged and silent > self._ping_after_s + self._pong_within_s:
-                    raise _Reconnect("no answer to ping")
-                continue
-            heard, pinged = now, False
-            if "data" in message and "event" not in message:
-                self._on_message(_push(message))
-            elif message:
-                self._heed(message)
+                    raise ConnectionEnded("no answer to ping")
+            else:
+                heard, pinged = now, False
+                self._take(connection, message)
+                if not connection.pending or now - drained > DRAIN_EVERY_S:
+                    self._on_drained()
+                    drained = now
+            if message is None or not connection.pending:
+                self._obey(connection, now)
 
-    def _heed(self, message: dict[str, Any]) -> None:
-        """What is neither data nor the expected acknowledgement."""
-        event, code = message.get("event"), str(message.get("code", ""))
-        if event == "notice" and code == UPGRADE_NOTICE:
-            raise _Reconnect("service upgrade announced", now=True)
-        if event in ("error", "channel-conn-count-error"):
-            logger.error("socket_refused", socket=self.name, code=code, message=str(message.get("msg", ""))[:200])
-            raise _Reconnect(f"{event} {code}")
+    def _take(self, connection: Connection, message: dict[str, Any]) -> None:
+        if "data" in message and "event" not in message:
+            self._on_message(push_of(message))
+        elif message.get("event") == "subscribe":
+            self._awaited.pop(key_of(message.get("arg") or {}), None)
+        elif message.get("event") == "notice" and str(message.get("code")) == UPGRADE_NOTICE:
+            logger.warning("socket_upgrade_announced", socket=self.name)
+            self._handover_at = monotonic()
+        elif message:
+            connection.heed(message)
 
-    def _send(self, message: dict[str, Any]) -> None:
-        self._socket.send(orjson.dumps(message).decode())
-
-    def _receive(self, deadline: float, awaited: str) -> dict[str, Any]:
-        while monotonic() < deadline:
-            if self._stopping.is_set():
-                raise _Reconnect("stopping")
-            message = self._next()
-            if message is not None:
-                return message
-        raise _Reconnect(f"no {awaited} within {self._ack_within_s:g} s")
-
-    def _next(self) -> dict[str, Any] | None:
-        """The next message, {} for a pong, None when none came within a tick."""
+    def _obey(self, connection: Connection, now: float) -> None:
+        """What other threads asked for, acknowledgements that are overdue, and a handover that is due."""
         try:
-            received = self._socket.recv()
-        except websocket.WebSocketTimeoutException:
-            return None
-        if not received:
-            raise _Reconnect("closed by the exchange")
-        if received in ("pong", b"pong"):
-            return {}
-        message = orjson.loads(received)
-        return message if isinstance(message, dict) else {}
+            while True:
+                op, args = self._orders.get_nowait()
+                if op == "subscribe":
+                    self._awaited |= {key_of(arg): now + self._ack_within_s for arg in args}
+                elif op != "unsubscribe":
+                    raise ConnectionEnded(op)
+                connection.ask(op, args)
+        except Empty:
+            pass
+        if any(deadline < now for deadline in self._awaited.values()):
+            raise ConnectionEnded(f"no acknowledgement of {len(self._awaited)} subscriptions")
+        if self._handover_at is not None and now >= self._handover_at:
+            self._hand_over(connection)
 
-
-def _key(arg: dict[str, Any]) -> tuple[str, str, str]:
-    return str(arg.get("channel", "")), str(arg.get("instId") or ""), str(arg.get("instType") or "")
-
-
-def _push(message: dict[str, Any]) -> Push:
-    arg = message.get("arg") or {}
-    return Push(
-        channel=str(arg.get("channel", "")),
-        arg=arg,
-        data=message.get("data") or [],
-        action=str(message.get("action") or ""),
-        event_type=str(message.get("eventType") or ""),
-        received_ms=wall_ms(),
-    )
+    def _hand_over(self, old: Connection) -> None:
+        """The next connection first, then what the old one still holds, then its end."""
+        self._stopping.wait(spacing.wait_s())
+        try:
+            new = self._open()
+        except ENDINGS as error:
+            # The old one works until the exchange drops it.
+            logger.warning("socket_handover_failed", socket=self.name, reason=str(error), again_in_s=HANDOVER_AGAIN_S)
+            self._handover_at = monotonic() + HANDOVER_AGAIN_S
+            return
+        self._handover_at = None
+        try:
+            while old.waiting() and (message := old.next()) is not None:
+                if "data" in message and "event" not in message:
+                    self._on_message(push_of(message))
+        except ENDINGS:
+            pass  # it was dropped meanwhile, which no longer matters
+        old.close()
+        self._connection = new
+        self._begin(new)

@@ -22,6 +22,7 @@ from exchange.market_writer import MarketWriter
 from exchange.redis_client import build_redis
 from exchange.websocket import Arg, OkxSocket, Push
 from feeds.backfill import Backfill
+from feeds.calendar import EconomicCalendar
 from feeds.candle_store import CandleStore
 from feeds.dispatch import Dispatcher
 from feeds.service import announce_ready, broker_url, database_url, redis_url, run
@@ -46,8 +47,9 @@ class MarketFeed:
     """Two sockets (business: candles; public: the rest), the backfill and the candle store."""
 
     def __init__(self, settings: AnySettings, exchange: OkxExchange, writer: MarketWriter, store: CandleStore,
-                 dispatcher: Dispatcher) -> None:  # fmt: skip
+                 dispatcher: Dispatcher, calendar: EconomicCalendar) -> None:  # fmt: skip
         self._settings = settings
+        self._calendar = calendar
         self._exchange = exchange
         self._writer = writer
         self._store = store
@@ -89,6 +91,7 @@ class MarketFeed:
 
     def start(self) -> None:
         """Begin; history and live pushes join in Redis, whichever comes first."""
+        self._calendar.start()
         self._store.start()
         self._backfill.start()
         self._dispatcher.warm()
@@ -102,12 +105,14 @@ class MarketFeed:
 
     def healthy(self) -> bool:
         """Whether every thread works."""
-        return all((self._business.alive, self._public.alive, self._backfill.alive, self._store.alive))
+        parts = (self._business, self._public, self._backfill, self._store, self._calendar)
+        return all(part.alive for part in parts)
 
     def stop(self) -> None:
         """Sockets first, so that nothing new comes; then what is queued is written."""
         self._business.stop()
         self._public.stop()
+        self._calendar.stop()
         self._backfill.stop()
         self._store.stop()
         self._dispatcher.close()
@@ -238,12 +243,14 @@ def build(settings: AnySettings) -> MarketFeed:
         pool_size=settings.db_pool_size,
         max_overflow=settings.db_max_overflow,
     )
+    redis = build_redis(redis_url(settings), idempotent=True)
     return MarketFeed(
         settings,
         OkxExchange.from_settings(settings, public_only=True),
-        MarketWriter(build_redis(redis_url(settings), idempotent=True)),
+        MarketWriter(redis),
         CandleStore(build_sessions(engine)),
         Dispatcher(broker_url(settings)),
+        EconomicCalendar(redis, settings.economic_calendar),
     )
 
 

@@ -8,13 +8,16 @@ from datetime import datetime, timedelta
 from redis.exceptions import RedisError
 
 from pipeline.context import PipelineContext
+from settings import PaperSettings
 from trading.candle import BAR_SECONDS
 from trading.candle_series import CandleSeries
-from trading.clock import to_ms
+from trading.clock import slot_close, to_ms
 from trading.correlation import return_correlation
 from trading.indicators import frame_indicators
+from trading.price_levels import daily_pivots
 from trading.regime import regime_of
 from trading.snapshot import MarketSnapshot
+from trading.volume_profile import volume_profile
 
 BARS = ("5m", "15m", "1H", "4H")
 DEPTH = {"5m": 700, "15m": 700, "1H": 700, "4H": 700}
@@ -35,9 +38,12 @@ def full_snapshot(ctx: PipelineContext, inst_id: str, slot: datetime) -> MarketS
         wanted |= {(other, CORRELATION_BAR): CORRELATION_BARS for other in others}
         found = ctx.cache.series_of(wanted)
         series = {bar: found[inst_id, bar] for bar in (*BARS, deciding)}
-        opened = to_ms(slot - timedelta(seconds=BAR_SECONDS[deciding]))
-        if not len(series[deciding]) or series[deciding].ts[-1] < opened:
+        if not len(series[deciding]):
             raise MarketUnavailable(f"the {deciding} candle closing {slot:%H:%M} has not arrived")
+        for bar, run in series.items():
+            # A timeframe that has stopped is as stale as a price that has.
+            if len(run) and run.ts[-1] < _last_open_ms(bar, slot):
+                raise MarketUnavailable(f"the {bar} candle closing {_last_close(bar, slot):%H:%M} has not arrived")
         base = live_market(ctx, inst_id, slot)
     except RedisError as error:
         raise MarketUnavailable(f"Redis does not answer ({type(error).__name__})") from error
@@ -50,6 +56,8 @@ def full_snapshot(ctx: PipelineContext, inst_id: str, slot: datetime) -> MarketS
             "frames": frames,
             "regime": regime_of(frames.get("4H")),
             "change_1h_pct": closed["5m"].change_pct(12),
+            "volume_profile": volume_profile(closed["5m"]),
+            "pivots": daily_pivots(closed["1H"]),
             # Of 5m returns over a day; those that cannot be known are left out.
             "correlations": {other: value for other, value in correlations.items() if value is not None},
         }
@@ -58,17 +66,17 @@ def full_snapshot(ctx: PipelineContext, inst_id: str, slot: datetime) -> MarketS
 
 def live_market(ctx: PipelineContext, inst_id: str, slot: datetime) -> MarketSnapshot:
     """Prices, funding and ages only: what the gate checks freshness and drift against. Raises MarketUnavailable."""
-    now = ctx.execution.clock.wall_now()
+    now, market_now = ctx.execution.clock.wall_now(), ctx.execution.clock.market_now()
     try:
-        present, ages = ctx.cache.present_and_ages(inst_id, now)
+        reading = ctx.cache.reading(inst_id, now, market_now, _speed(ctx))
     except RedisError as error:
         raise MarketUnavailable(f"Redis does not answer ({type(error).__name__})") from error
-    instrument = ctx.instruments.get(inst_id)
+    present, instrument = reading.present, ctx.instruments.get(inst_id)
     return MarketSnapshot(
         inst_id=inst_id,
         slot=slot,
         taken_at=now,
-        market_at=ctx.execution.clock.market_now(),
+        market_at=market_now,
         last=present.last,
         bid=present.bid,
         ask=present.ask,
@@ -76,11 +84,28 @@ def live_market(ctx: PipelineContext, inst_id: str, slot: datetime) -> MarketSna
         funding_rate=present.funding_rate,
         next_funding_at=present.next_funding_at,
         open_interest_contracts=present.open_interest_contracts,
-        ages_s=ages,
+        ages_s=reading.ages,
+        spoken_at=reading.spoken_at,
+        calendar=reading.calendar,
         ct_val=instrument.ct_val if instrument else None,
         taker_fee_rate=ctx.taker_fee_rates.get(inst_id),
         entry_slippage_bps=ctx.limits.entry_slippage_bps,
     )
+
+
+def _speed(ctx: PipelineContext) -> float | None:
+    """How fast market time runs against the wall; None where it stands between bars."""
+    if not isinstance(ctx.settings, PaperSettings):
+        return 1.0
+    return None if ctx.settings.paper_speed == "lockstep" else ctx.settings.paper_speed
+
+
+def _last_close(bar: str, slot: datetime) -> datetime:
+    return slot_close(slot, BAR_SECONDS[bar])
+
+
+def _last_open_ms(bar: str, slot: datetime) -> int:
+    return to_ms(_last_close(bar, slot) - timedelta(seconds=BAR_SECONDS[bar]))
 
 
 def _until(series: CandleSeries, slot: datetime) -> CandleSeries:

@@ -57,6 +57,15 @@ class CandleSeries:
             self.volume[start:],
         )
 
+    def with_forming(self, forming: Candle) -> "CandleSeries":
+        """These bars and, for who asks for it, the one still forming; unchanged when it does not follow the last."""
+        if not len(self) or to_ms(forming.ts) != int(self.ts[-1]) + BAR_SECONDS[self.bar] * 1000:
+            return self
+        last = (forming.open, forming.high, forming.low, forming.close, forming.vol_coins)
+        held = (self.open, self.high, self.low, self.close, self.volume)
+        columns = [np.append(column, float(value)) for column, value in zip(held, last, strict=True)]
+        return CandleSeries(self.bar, np.append(self.ts, to_ms(forming.ts)), *columns)
+
     def change_pct(self, bars: int) -> float | None:
         """Change of the close over the last `bars` bars, per cent; None without that much unbroken history."""
         run = self.since_last_gap()

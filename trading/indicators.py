@@ -20,6 +20,8 @@ import talib
 
 from trading.candle_series import CandleSeries, Floats
 from trading.clock import from_ms
+from trading.ichimoku import ichimoku
+from trading.price_levels import fractal_levels
 from trading.snapshot import FrameIndicators
 
 DAY_MS = 86_400_000
@@ -75,13 +77,18 @@ def frame_indicators(series: CandleSeries) -> FrameIndicators:
         values["previous_close"] = _at(close, 2)
         values["obv"] = _at(talib.OBV(close, volume))
 
+    supports, resistances = fractal_levels(run, values.get("atr14"))
+
     return FrameIndicators(
         bar=run.bar,
         ts=from_ms(int(run.ts[-1])),
         bars=bars,
         close=float(close[-1]),
         vwap=session_vwap(run),
+        supports=supports,
+        resistances=resistances,
         **values,
+        **ichimoku(run),
     )
 
 

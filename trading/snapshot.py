@@ -9,6 +9,7 @@ from decimal import Decimal
 from pydantic import BaseModel, ConfigDict, Field
 
 from trading.decision import Invalidation, Regime
+from trading.economic_calendar import CalendarView
 
 
 class _Frozen(BaseModel):
@@ -45,6 +46,34 @@ class FrameIndicators(_Frozen):
     highest20: float | None = None  # highest high of the 20 bars before the last closed one
     lowest20: float | None = None
     volume_ratio: float | None = None  # last closed bar's volume over its 20-bar mean
+    ichimoku_conversion: float | None = None
+    ichimoku_base: float | None = None
+    ichimoku_cloud_a: float | None = None  # the cloud at the last closed bar
+    ichimoku_cloud_b: float | None = None
+    ichimoku_lead_a: float | None = None  # the cloud 26 bars ahead
+    ichimoku_lead_b: float | None = None
+    ichimoku_lagging_against: float | None = None  # the close the lagging span (the last close) is compared with
+    supports: tuple[float, ...] = ()  # fractal levels under the close, nearest first
+    resistances: tuple[float, ...] = ()  # and over it
+
+
+class VolumeProfile(_Frozen):
+    """Where the volume of the last 24 hours was traded. Prices USDT; volume in coins."""
+
+    point_of_control: float
+    value_area_low: float
+    value_area_high: float
+    volume: float
+
+
+class PivotLevels(_Frozen):
+    """Floor pivots of the previous UTC day, USDT."""
+
+    pivot: float
+    r1: float
+    r2: float
+    s1: float
+    s2: float
 
 
 class MarketSnapshot(_Frozen):
@@ -63,8 +92,12 @@ class MarketSnapshot(_Frozen):
     open_interest_contracts: Decimal | None = None
     change_1h_pct: float | None = None
     ages_s: dict[str, float] = Field(default_factory=dict)  # channel → age
+    spoken_at: dict[str, datetime] = Field(default_factory=dict)  # channel → the exchange's own time of its last word
     frames: dict[str, FrameIndicators] = Field(default_factory=dict)  # bar → indicators
     regime: Regime = Regime.UNKNOWN
+    volume_profile: VolumeProfile | None = None
+    pivots: PivotLevels | None = None
+    calendar: CalendarView | None = None  # None: no calendar was read
     correlations: dict[str, float] = Field(default_factory=dict)  # other instrument → correlation of 5m returns
     ct_val: Decimal | None = None
     taker_fee_rate: Decimal | None = None  # positive: share of notional paid

@@ -121,4 +121,24 @@ def test_age_counts_from_when_the_push_was_received(writer: MarketWriter, cache:
     writer.ticker(Ticker(BTC, Decimal(1), None, None, START), to_ms(now - timedelta(seconds=7)))
     writer.confirm(candle(0), to_ms(now - timedelta(seconds=2)))
     ages = cache.ages(BTC, now)
-    assert ages == pytest.approx({"ticker": 7.0, "candle": 2.0}, abs=0.01)
+    assert ages == pytest.approx({"ticker": 7.0, "candle": 2.0, "candle5m": 2.0}, abs=0.01)
+
+
+def test_what_was_late_on_its_way_is_as_old_as_the_exchange_says(writer: MarketWriter, cache: SeriesCache) -> None:
+    now = wall_now()
+    writer.ticker(Ticker(BTC, Decimal(1), None, None, now - timedelta(seconds=40)), to_ms(now))
+    writer.confirm(candle(0), to_ms(now))
+    reading = cache.reading(BTC, now, now, 1.0)
+    assert reading.ages["ticker"] == pytest.approx(40, abs=0.1)
+    assert reading.spoken_at["ticker"] == from_ms(to_ms(now - timedelta(seconds=40)))
+    # A candle's time is the open of its bar, which says nothing of its age.
+    assert reading.ages["candle"] < 1
+    # Sixty seconds of market time a wall second: the same delay is less than a second old.
+    assert cache.reading(BTC, now, now, 60.0).ages["ticker"] == pytest.approx(40 / 60, abs=0.1)
+    assert cache.reading(BTC, now, now, None).ages["ticker"] == pytest.approx(0, abs=0.1)
+
+
+def test_the_forming_bar_can_be_asked_for(writer: MarketWriter, cache: SeriesCache) -> None:
+    assert cache.forming(BTC, "5m") is None
+    writer.form(candle(1, confirmed=False))
+    assert cache.forming(BTC, "5m") == candle(1, confirmed=False)

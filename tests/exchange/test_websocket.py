@@ -7,6 +7,7 @@ from time import monotonic, sleep
 from typing import Any
 
 import pytest
+from websockets.exceptions import ConnectionClosed
 from websockets.sync.server import Server, ServerConnection, serve
 
 from exchange.credentials import Credentials
@@ -248,3 +249,115 @@ def test_stop_ends_the_thread_quickly(heard: Heard, open_socket: Callable, scrip
     socket.stop()
     assert not socket.alive
     assert monotonic() - began < 0.5
+
+
+def test_upgrade_is_handed_over_without_losing_a_push(heard: Heard, open_socket: Callable, script: Callable) -> None:
+    """What the old connection sends until the new one is complete is delivered; the old one ends after that."""
+    events: list[str] = []
+    new_is_complete = threading.Event()
+
+    def notice(connection: ServerConnection) -> None:
+        acknowledge(connection)
+        connection.send('{"event":"notice","code":"64008","msg":"The connection will soon be closed"}')
+        new_is_complete.wait(5)
+        for number in range(3):
+            connection.send(json.dumps({"arg": ARG, "data": [{"last": f"old {number}"}]}))
+        sleep(0.05)
+        try:
+            connection.recv(timeout=5)
+        except ConnectionClosed:
+            events.append("old ended")
+
+    def next_one(connection: ServerConnection) -> None:
+        message = json.loads(connection.recv())
+        new_is_complete.set()
+        sleep(0.2)
+        connection.send(json.dumps({"event": "subscribe", "arg": message["args"][0]}))
+        connection.send(json.dumps({"arg": ARG, "data": [{"last": "new"}]}))
+        connection.recv()
+
+    open_socket(script(notice, next_one), [ARG])
+    until(lambda: len(heard.pushes) == 4)
+    assert [push.data[0]["last"] for push in heard.pushes] == ["old 0", "old 1", "old 2", "new"]
+    assert heard.connects == [False, True]
+    until(lambda: events == ["old ended"])
+
+
+def test_failed_handover_keeps_the_old_connection(heard: Heard, open_socket: Callable, script: Callable) -> None:
+    def notice(connection: ServerConnection) -> None:
+        acknowledge(connection)
+        connection.send('{"event":"notice","code":"64008","msg":"The connection will soon be closed"}')
+        sleep(0.8)
+        connection.send(json.dumps({"arg": ARG, "data": [{"last": "still here"}]}))
+        connection.recv()
+
+    def refuse(connection: ServerConnection) -> None:
+        connection.close()
+
+    open_socket(script(notice, refuse), [ARG])
+    until(lambda: [push.data[0]["last"] for push in heard.pushes] == ["still here"])
+    assert heard.connects == [False]
+
+
+def test_subscriptions_change_and_are_repeated_on_the_same_connection(
+    heard: Heard, open_socket: Callable, script: Callable
+) -> None:
+    received: list[tuple[str, str]] = []
+    other: Arg = {"channel": "tickers", "instId": "ETH-USDT-SWAP"}
+
+    def follow(connection: ServerConnection) -> None:
+        for text in connection:
+            message = json.loads(text)
+            for arg in message["args"]:
+                received.append((message["op"], arg["instId"]))
+                connection.send(json.dumps({"event": message["op"], "arg": arg}))
+                connection.send(json.dumps({"arg": arg, "data": []}))
+
+    socket = open_socket(script(follow), [ARG])
+    until(lambda: heard.connects == [False])
+    socket.change(add=[other], remove=[ARG])
+    until(lambda: len(received) == 3)
+    assert received[1:] == [("unsubscribe", BTC), ("subscribe", "ETH-USDT-SWAP")]
+    socket.resubscribe([other])
+    until(lambda: len(received) == 5)
+    assert received[3:] == [("unsubscribe", "ETH-USDT-SWAP"), ("subscribe", "ETH-USDT-SWAP")]
+    assert heard.connects == [False]
+    assert socket.args == [other]
+
+
+def test_after_the_hours_requests_a_new_connection_is_made(
+    heard: Heard, open_socket: Callable, script: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("exchange.ws_connection.REQUESTS_PER_HOUR", 4)
+
+    def follow(connection: ServerConnection) -> None:
+        for text in connection:
+            message = json.loads(text)
+            for arg in message["args"]:
+                connection.send(json.dumps({"event": message["op"], "arg": arg}))
+                connection.send(json.dumps({"arg": arg, "data": []}))
+
+    socket = open_socket(script(follow), [ARG])
+    until(lambda: heard.connects == [False])
+    socket.resubscribe([ARG])
+    socket.resubscribe([ARG])
+    until(lambda: heard.connects == [False, True])
+
+
+def test_drained_is_told_after_the_last_of_what_was_received(script: Callable) -> None:
+    events: list[str] = []
+
+    def burst(connection: ServerConnection) -> None:
+        acknowledge(connection)
+        for number in range(50):
+            connection.send(json.dumps({"arg": ARG, "data": [{"last": str(number)}]}))
+        connection.recv()
+
+    socket = OkxSocket(
+        "burst", script(burst), [ARG], on_message=lambda push: events.append(push.data[0]["last"]),
+        on_connected=lambda again: None, on_drained=lambda: events.append("drained"),
+    )  # fmt: skip
+    socket.start()
+    until(lambda: events.count("drained") > 0 and len([e for e in events if e != "drained"]) == 50)
+    until(lambda: events[-1] == "drained")
+    socket.stop()
