@@ -162,6 +162,7 @@ def test_a_nonce_is_one_persons_once_and_for_a_minute(talk, bot, desk):
     talk.hear(OWNER, "/flatten")
     said, go, _ = question(talk)
     talk.press(GUEST, go, of=said)
+    talk.wait(lambda: len(talk.answered) >= 1)  # people are answered side by side
     talk.press(OWNER, "go:" + "x" * 22, of=said)
     talk.wait(lambda: len(talk.answered) >= 2)
     with bot.sessions.begin() as session:
