@@ -24,6 +24,8 @@ def is_covered(account: Account, position: Position) -> bool:
 def check_coverage(account: Account, now_ms: int, bar_close: bool) -> None:
     """Called after every step and command; `bar_close` when a decision bar has just closed."""
     coverage = account.coverage
+    if not (bar_close or coverage.naked_since or any(True for _ in account.open_positions())):
+        return
     naked = set()
     for position in account.open_positions():
         name = f"{position.inst_id}/{position.mgn_mode}/{position.pos_side}"

@@ -1,13 +1,12 @@
 """What a command or a step changed, for the channels to push."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from paper.engine.algo import Algo
 from paper.engine.order import Fill, Order
 
 
-@dataclass(frozen=True, slots=True)
-class OrderEvent:
+class OrderEvent(NamedTuple):
     """An order as it was right after the change; `fill` when an execution caused it."""
 
     account_id: str
@@ -15,16 +14,14 @@ class OrderEvent:
     fill: Fill | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class AlgoEvent:
+class AlgoEvent(NamedTuple):
     """An algo order as it was right after the change."""
 
     account_id: str
     algo: Algo
 
 
-@dataclass(frozen=True, slots=True)
-class BalanceEvent:
+class BalanceEvent(NamedTuple):
     """Cash or a position changed. `reason` is the event type of balance_and_position."""
 
     account_id: str

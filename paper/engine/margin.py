@@ -1,8 +1,8 @@
 """What an account may still use: equity, margin in use, what is available."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from decimal import Decimal
+from typing import NamedTuple
 
 from paper.engine.account import Account
 from paper.engine.quote import Quote
@@ -10,8 +10,7 @@ from paper.instruments import Instrument
 from paper.numbers import ZERO
 
 
-@dataclass(frozen=True, slots=True)
-class Balance:
+class Balance(NamedTuple):
     """An account's money at current mark prices, USDT."""
 
     cash: Decimal

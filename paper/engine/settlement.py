@@ -38,7 +38,7 @@ def book_fill(
     pnl = _close(state, account, position, closing, px, fee_closing)
     opening = sz - closing
     if opening > 0:
-        _open(state, position, opening * order.direction, px, order.lever, fee - fee_closing)
+        position = _open(state, account, position, opening * order.direction, px, order.lever, fee - fee_closing)
         if position.mgn_mode == "isolated":
             margin = money(instrument.coins(opening) * px / order.lever)
             position.margin += margin
@@ -82,13 +82,18 @@ def position_at(state: EngineState, account: Account, key: PositionKey, lever: D
 
 
 def _open(
-    state: EngineState, position: Position, contracts: Decimal, px: Decimal, lever: Decimal, fee: Decimal
-) -> None:
+    state: EngineState,
+    account: Account,
+    position: Position,
+    contracts: Decimal,
+    px: Decimal,
+    lever: Decimal,
+    fee: Decimal,
+) -> Position:
+    """Enlarge a position, or begin its next life: the record of a closed one is left to the history."""
     if position.contracts == 0:
-        fresh = Position(position.inst_id, position.mgn_mode, position.pos_side, position.pos_id, lever)
-        for name in Position.__slots__:
-            setattr(position, name, getattr(fresh, name))
-        position.created = state.now_ms
+        key = (position.inst_id, position.mgn_mode, position.pos_side)
+        position = account.positions[key] = Position(*key, position.pos_id, lever, created=state.now_ms)
     size, added = position.size, abs(contracts)
     position.avg_px = ((position.avg_px * size + px * added) / (size + added)).quantize(PRICE_STEP)
     position.contracts += contracts
@@ -98,6 +103,7 @@ def _open(
     position.opened += added
     position.opened_value += added * px
     position.open_max = max(position.open_max, position.size)
+    return position
 
 
 def _close(
@@ -119,16 +125,9 @@ def _close(
     position.closed += closing
     position.closed_value += closing * px
     if position.contracts == 0:
-        archive(state, account, position, "2")
+        position.updated, position.close_type = state.now_ms, "2"
+        account.position_history.append(position)
     return pnl
-
-
-def archive(state: EngineState, account: Account, position: Position, close_type: str) -> None:
-    """Keep a closed position's life for positions-history."""
-    position.updated = state.now_ms
-    life = Position(**{name: getattr(position, name) for name in Position.__slots__})
-    life.close_type = close_type
-    account.position_history.append(life)
 
 
 def _advance_order(state: EngineState, account: Account, order: Order, fill: Fill) -> None:
