@@ -25,8 +25,9 @@ from paper.options import PaperOptions
 from paper.rules import make_rules
 from paper.store.binding import bind
 from paper.store.credentials import IN_PROCESS, Credentials, KeyRing, load_or_create
-from paper.store.journal import Journal, Snapshot
+from paper.store.journal import Journal
 from paper.store.ledger import Ledger
+from paper.store.snapshots import Snapshot
 from paper.visibility import Visibility
 
 logger = structlog.get_logger()
@@ -100,7 +101,8 @@ class Exchange:
         self.engine.state.rules = make_rules(self.options)
         self.engine.collect()
         self._journal = journal
-        self._save()
+        if snapshot is None or not journal.covered:
+            self._save()
 
     def _begin(self) -> None:
         """First start: quotes as of the end of the warm-up, accounts funded."""
@@ -131,22 +133,27 @@ class Exchange:
                 self.engine.command(record["a"], record["c"], record["v"], record["ms"])
             except OkxError:
                 pass  # refused then, refused again: its identifiers are used up
+            if record["c"] == "cancel_all":
+                self._keep_timer(f"{record['a']}/{record['v']['tag']}", 0)
+        elif "t" in record:
+            self._keep_timer(record["t"], record["due"])
         self.engine.collect()
 
     def _refresh(self) -> None:
         """Quote every instrument as of the last step; a replay quotes idle ones at bar closes only."""
         self.engine.state.quotes.update({i: self.market.quote(i) for i in self.market.instruments})
 
-    def _save(self) -> None:
+    def _save(self, wait: bool = False) -> None:
         if self._journal is not None:
-            self._journal.snapshot(self.market.played, self.engine.state, self.timers)
+            self._journal.snapshot(self.market.played, self.engine.state, self.timers, wait)
             self._saved_ms = self.market.now_ms
 
     def close(self) -> None:
         """Write the state and release the data folder."""
         self.market.stop()
         if self._journal is not None:
-            self._save()
+            if not self._journal.covered:
+                self._save(wait=True)
             self._journal.close()
             self._journal = None
         self.ledger.close()
@@ -174,17 +181,21 @@ class Exchange:
         now = self.now_ms()
         if self.market.stale and name in TRADING:
             raise OkxError("51022")
-        if self._journal is not None:
-            record = {"p": self.market.played, "ms": now, "a": uid, "c": name, "v": params}
-            try:
-                self._journal.append(record)
-            except OSError as fault:
-                logger.error("journal_write_failed", error=fault.strerror)
-                raise OkxError("50001") from None
+        self._write({"ms": now, "a": uid, "c": name, "v": params})
         try:
             return self.engine.command(uid, name, params, now)
         finally:
             self._emit()
+
+    def _write(self, record: dict[str, Any]) -> None:
+        """Journal what is about to happen. Raises OkxError when it cannot be written: then it must not happen."""
+        if self._journal is None:
+            return
+        try:
+            self._journal.append({"p": self.market.played, **record})
+        except OSError as fault:
+            logger.error("journal_write_failed", error=fault.strerror)
+            raise OkxError("50001") from None
 
     def admit(self, credentials: Credentials) -> None:
         """Open and fund the account of a key that is used for the first time."""
@@ -193,7 +204,10 @@ class Exchange:
 
     def set_timer(self, uid: str, tag: str, due_wall_ms: int) -> None:
         """Arm (or with 0 disarm) cancel-all-after for an account and tag."""
-        key = f"{uid}/{tag}"
+        self._write({"t": f"{uid}/{tag}", "due": due_wall_ms})
+        self._keep_timer(f"{uid}/{tag}", due_wall_ms)
+
+    def _keep_timer(self, key: str, due_wall_ms: int) -> None:
         self.timers.pop(key, None)
         if due_wall_ms:
             self.timers[key] = due_wall_ms
@@ -208,10 +222,10 @@ class Exchange:
             uid, _, tag = key.partition("/")
             try:
                 self.command(uid, "cancel_all", {"tag": tag})
-            except OkxError as refused:
+            except OkxError as refused:  # tried again with the next tick
                 logger.error("timer_not_fired", timer=key, code=refused.code)
             else:
-                self.timers.pop(key, None)
+                self._keep_timer(key, 0)
 
     def _emit(self) -> None:
         events = self.engine.collect()
@@ -286,6 +300,7 @@ class Exchange:
                 return
             self._journal.append({"p": self.market.played, "x": steps} if steps else {"p": self.market.played})
             self.ledger.flush()
+            self._journal.settle()
             overdue = self.market.now_ms - self._saved_ms >= SNAPSHOT_MARKET_MS
             if overdue or self._journal.snapshot_due:
                 self._save()

@@ -5,8 +5,9 @@ cash + isolated margins = deposits + realised pnl + fees + funding (+ what the i
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from decimal import Decimal
+from operator import attrgetter
 
 from paper.engine.algo import Algo
 from paper.engine.order import Fill, Order
@@ -40,6 +41,13 @@ class Bill:
     exec_type: str = ""
     trade_id: str = ""
     tag: str = ""
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return Bill, _values(self)
+
+
+# As plain values, as orders and fills are.
+_values = attrgetter(*(item.name for item in fields(Bill)))
 
 
 @dataclass(slots=True)

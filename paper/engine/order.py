@@ -50,6 +50,9 @@ class Fill:
     index: Decimal
     sub_type: str
 
+    def __reduce__(self) -> tuple[object, ...]:
+        return Fill, _fill_values(self)
+
 
 @dataclass(slots=True)
 class Order:
@@ -91,6 +94,9 @@ class Order:
     frozen: Decimal = ZERO
     queued: int = 0
 
+    def __reduce__(self) -> tuple[object, ...]:
+        return Order, _values(self)
+
     def copy(self) -> "Order":
         """A shallow copy, many times as fast as `copy.copy`: every change of an order is reported as one."""
         return Order(*_values(self))
@@ -108,4 +114,6 @@ class Order:
         return 1 if self.side == "buy" else -1
 
 
+# Snapshots hold orders and fills by the tens of thousands: as plain values they are written in half the time.
 _values = attrgetter(*(item.name for item in fields(Order)))
+_fill_values = attrgetter(*(item.name for item in fields(Fill)))

@@ -17,6 +17,7 @@ from starlette.websockets import WebSocket
 from paper.errors import OkxError
 from paper.exchange import Exchange
 from paper.server.admin import Admin
+from paper.server.garbage import Garbage
 from paper.server.hub import Hub
 from paper.server.rest import MAX_BODY, Reply, Rest, refusal
 from paper.server.session import Session
@@ -51,6 +52,7 @@ class App:
         self.hub = Hub(exchange)
         self.hub.limiter = self.rest.limiter
         self.connections = Connections()
+        self._garbage = Garbage()
         self.admin = Admin(exchange, self.hub, admin_port)
         self._striker = Striker(exchange, self.hub)
         self.hub.strike = self._striker.socket
@@ -73,6 +75,7 @@ class App:
         await receive()
         jobs = [self._regular()] if self.exchange.options.lockstep else [self._regular(), self._pump()]
         tasks = [asyncio.create_task(_vital(job)) for job in jobs]
+        self._garbage.tick()
         await send({"type": "lifespan.startup.complete"})
         await receive()
         for task in tasks:
@@ -101,6 +104,7 @@ class App:
                 self.exchange.ledger.flush()
             except OSError as fault:
                 logger.error("ledger_write_failed", error=fault.strerror)
+            self._garbage.tick()
             beat += TICK_S
             if beat >= REGULAR_S:
                 beat = 0.0
@@ -141,7 +145,10 @@ class App:
         if endpoint not in ENDPOINTS or transport is None:
             await socket.close(4004)
             return
-        await Session(self.hub, socket, endpoint, transport).run()
+        try:
+            await Session(self.hub, socket, endpoint, transport).run()
+        finally:
+            self._garbage.socket_closed()
 
 
 async def _body(receive: Receive) -> bytes | None:

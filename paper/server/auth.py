@@ -1,7 +1,6 @@
 """Who is calling: OKX's request signature, and the WebSocket login."""
 
 import base64
-import hashlib
 import hmac
 import re
 from collections.abc import Mapping
@@ -16,7 +15,7 @@ _STAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?Z")
 
 def sign(secret: str, message: bytes) -> str:
     """base64(HMAC-SHA256(secret, message))."""
-    return base64.b64encode(hmac.new(secret.encode(), message, hashlib.sha256).digest()).decode()
+    return base64.b64encode(hmac.digest(secret.encode(), message, "sha256")).decode()
 
 
 def verify(

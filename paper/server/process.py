@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import gc
 import signal
 import socket
 import ssl
@@ -71,12 +70,9 @@ def serve(exchange: Exchange, listener: socket.socket, admin: socket.socket, tls
     config = uvicorn.Config(
         app, http=http, ws=sockets, loop="uvloop", lifespan="on", log_config=None, access_log=False,
         timeout_graceful_shutdown=2, timeout_keep_alive=KEEP_ALIVE_S, ws_ping_interval=None, ws_max_size=1 << 20,
-        ws_per_message_deflate=False, server_header=False, date_header=False,
+        ws_per_message_deflate=False, server_header=False, date_header=False, proxy_headers=False,
     )  # fmt: skip
     server = _Server(config, exchange, ports, tls)
-    # What the start has made stays: the collector need not look through it again while requests wait.
-    gc.collect()
-    gc.freeze()
     try:
         server.run(sockets=[listener, admin])
     finally:
