@@ -84,6 +84,7 @@ class Settings(BaseSettings):
     redis_port: int | None = Field(None, ge=1, le=65535, description="Port of the embedded Redis.")
     exchange_port: int | None = Field(None, ge=1, le=65535, description="Port of the paper exchange.")
     flower_port: int | None = Field(None, ge=1, le=65535, description="Port of Flower.")
+    metrics_port: int | None = Field(None, ge=1, le=65535, description="Port of the Prometheus endpoint.")
 
     # What is traded.
     instruments: Annotated[tuple[str, ...], NoDecode] = Field(
@@ -260,6 +261,12 @@ class Settings(BaseSettings):
         if self.infrastructure == "external" and (self.database_url is None or self.redis_url is None):
             raise ValueError("DATABASE_URL and REDIS_URL: are required by INFRASTRUCTURE=external")
         return self
+
+    @property
+    def secret_values(self) -> tuple[str, ...]:
+        """Every secret of these settings, for whoever must never show one."""
+        found = (getattr(self, name) for name in type(self).model_fields)
+        return tuple(value.get_secret_value() for value in found if isinstance(value, SecretStr))
 
     @property
     def analyst_in_use(self) -> Literal["rules", "claude"]:

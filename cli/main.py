@@ -158,9 +158,9 @@ def _mount_the_others(arguments: list[str]) -> None:
     own |= {group.name for group in app.registered_groups if group.name is not None}
     if arguments and arguments[0] in own:
         return
-    from cli import control, limits, orders, show, status
+    from cli import control, limits, logs, orders, show, status
 
-    for module in (status, show, orders, control, limits):
+    for module in (status, show, logs, orders, control, limits):
         app.add_typer(module.app)
 
 

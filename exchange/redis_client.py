@@ -13,16 +13,17 @@ CONNECT_TIMEOUT_S = 10.0
 RETRIES = 3
 
 
-def build_redis(url: str, *, idempotent: bool = False) -> Redis:
+def build_redis(url: str, *, idempotent: bool = False, patience_s: float | None = None) -> Redis:
     """A client of the database in `url`, answers as bytes.
 
-    `idempotent`: commands may be repeated three times.
+    `idempotent`: commands may be repeated three times. `patience_s`: give up after so many seconds, for a face that
+    must not wait.
     """
     backoff = Retry(ExponentialWithJitterBackoff(base=0.05, cap=1.0), RETRIES) if idempotent else Retry(NoBackoff(), 0)
     return Redis.from_url(
         url,
-        socket_timeout=SOCKET_TIMEOUT_S,
-        socket_connect_timeout=CONNECT_TIMEOUT_S,
+        socket_timeout=patience_s or SOCKET_TIMEOUT_S,
+        socket_connect_timeout=patience_s or CONNECT_TIMEOUT_S,
         socket_keepalive=True,
         health_check_interval=25,
         retry=backoff,

@@ -34,9 +34,22 @@ def count_fills(ctx: ExecutionContext, session: Session, inst_id: str) -> None:
     while progress:
         progress = False
         for fill in fills:
-            if not fill.journalled and _count(ctx, session, fill):
-                fill.journalled = progress = True
-                session.flush()
+            if fill.journalled:
+                continue
+            with structlog.contextvars.bound_contextvars(**_correlation(ctx, session, fill)):
+                if _count(ctx, session, fill):
+                    fill.journalled = progress = True
+                    session.flush()
+                    logger.info("fill_journalled", inst_id=fill.inst_id, side=fill.side, px=str(fill.px),
+                                contracts=str(fill.sz_contracts), fee=str(fill.fee))  # fmt: skip
+
+
+def _correlation(ctx: ExecutionContext, session: Session, fill: Fill) -> dict[str, int]:
+    """The cycle that decided on the fill: its order's, else that of the trade it belongs to."""
+    order = session.get(Order, fill.order_id) if fill.order_id is not None else None
+    trade = None if order is not None and order.cycle_id else open_trade(session, ctx.account_id, fill.inst_id)
+    cycle_id = order.cycle_id if order is not None and order.cycle_id else trade.cycle_id if trade else None
+    return {} if cycle_id is None else {"cycle_id": cycle_id}
 
 
 def open_trade(session: Session, account_id: int, inst_id: str) -> Trade | None:

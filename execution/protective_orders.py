@@ -8,6 +8,7 @@ from exchange.errors import ReadFailed
 from execution import intents, locks, notices, outbox
 from execution.context import ExecutionContext
 from execution.errors import DuplicateIntent
+from execution.journal import open_trade
 from execution.ownership import our_part
 from execution.submit import submit
 from models import Position
@@ -31,9 +32,17 @@ def place_stop(ctx: ExecutionContext, row: Position, stop: Decimal, target: Deci
     except DuplicateIntent as duplicate:
         logger.warning("stop_intent_exists", reason=str(duplicate))
         return None
-    state = submit(ctx, order.id)
-    logger.info("stop_placed", inst_id=row.inst_id, state=state, stop=str(stop), target=str(target))
+    with structlog.contextvars.bound_contextvars(**_correlation(ctx, row)):
+        state = submit(ctx, order.id)
+        logger.info("stop_placed", inst_id=row.inst_id, state=state, stop=str(stop), target=str(target))
     return state
+
+
+def _correlation(ctx: ExecutionContext, row: Position) -> dict[str, int]:
+    """The cycle that opened the position, for the log."""
+    with ctx.sessions() as session:
+        trade = open_trade(session, ctx.account_id, row.inst_id)
+    return {} if trade is None or trade.cycle_id is None else {"cycle_id": trade.cycle_id}
 
 
 def close(ctx: ExecutionContext, row: Position, why: str, *, first: bool) -> bool:
@@ -60,7 +69,8 @@ def close(ctx: ExecutionContext, row: Position, why: str, *, first: bool) -> boo
     except DuplicateIntent as duplicate:
         logger.warning("close_intent_exists", reason=str(duplicate))
         return False
-    submit(ctx, order.id)
+    with structlog.contextvars.bound_contextvars(**_correlation(ctx, row)):
+        submit(ctx, order.id)
     return True
 
 

@@ -35,11 +35,21 @@ def submit(ctx: ExecutionContext, order_id: int) -> str:
         order = session.get(Order, order_id)
     if order is None or order.state != OrderState.INTENDED:
         return NOT_CLAIMED
+    with structlog.contextvars.bound_contextvars(**correlation(order)):
+        return _submit(ctx, order)
+
+
+def correlation(order: Order) -> dict[str, object]:
+    """What every log line about this order carries: its id and, where a decision made it, the cycle's."""
+    return {"cl_ord_id": order.cl_ord_id} | ({} if order.cycle_id is None else {"cycle_id": order.cycle_id})
+
+
+def _submit(ctx: ExecutionContext, order: Order) -> str:
     drift = _drift_reason(ctx, order) if order.leg in ENTRY_LEGS else None
     if order.reduce_only:
         bound.look_again(ctx, order)
     reached("before_claim")
-    claimed = _claim(ctx, order_id, drift)
+    claimed = _claim(ctx, order.id, drift)
     if not isinstance(claimed, Order):
         return claimed
     reached("after_claim")
@@ -47,7 +57,7 @@ def submit(ctx: ExecutionContext, order_id: int) -> str:
     outcome = _call(ctx, claimed)
     reached("after_reply")
     assert claimed.claim_token is not None
-    return _settle(ctx, order_id, claimed.claim_token, outcome)
+    return _settle(ctx, order.id, claimed.claim_token, outcome)
 
 
 def _drift_reason(ctx: ExecutionContext, order: Order) -> str | None:

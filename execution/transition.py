@@ -62,6 +62,7 @@ def move(
         before=current.value,
         state=to.value,
         source=source,
+        **({} if order.cycle_id is None else {"cycle_id": order.cycle_id}),
     )
     if to not in OPEN_STATES and order.cycle_id is not None:
         _tell_the_cycle(session, order.cycle_id)

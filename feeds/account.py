@@ -22,6 +22,7 @@ from feeds.dispatch import Dispatcher
 from feeds.ingestion import Ingestion
 from feeds.service import announce_ready, broker_url, database_url, redis_url, run
 from models.session import build_engine, build_sessions
+from runtime.counting import FEED_RECONNECTS
 from settings import AnySettings
 
 logger = structlog.get_logger()
@@ -80,6 +81,7 @@ class AccountFeed:
     def _on_connected(self, name: str, again: bool) -> None:
         if again:
             logger.warning("feed_reconnected", socket=name)
+            FEED_RECONNECTS.labels(SERVICE, name).inc()
         with self._lock:
             self._connected.add(name)
             complete = len(self._connected) == len(self._sockets)

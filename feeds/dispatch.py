@@ -8,6 +8,8 @@ import structlog
 from celery import Celery
 from kombu.exceptions import KombuError
 
+import runtime.sent_at  # noqa: F401 - stamps every message
+
 logger = structlog.get_logger()
 
 # A broker that is away must not hold up a feed: kombu would try to connect for many seconds.

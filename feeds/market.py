@@ -28,6 +28,7 @@ from feeds.dispatch import Dispatcher
 from feeds.service import announce_ready, broker_url, database_url, redis_url, run
 from feeds.slots import SlotGate
 from models.session import build_engine, build_sessions
+from runtime.counting import FEED_RECONNECTS
 from settings import AnySettings, PaperSettings
 from trading.candle import BAR_SECONDS, Candle
 from trading.clock import wall_ms
@@ -122,6 +123,7 @@ class MarketFeed:
     def _candles_connected(self, again: bool) -> None:
         if again:
             logger.warning("feed_reconnected", socket="business")
+            FEED_RECONNECTS.labels(SERVICE, "business").inc()
         self._last_confirmed.clear()
         self._backfill.request("reconnect" if again else "start")
 
@@ -129,6 +131,7 @@ class MarketFeed:
         """Quotes now rather than with the first push, which may take a minute for funding."""
         if again:
             logger.warning("feed_reconnected", socket="public")
+            FEED_RECONNECTS.labels(SERVICE, "public").inc()
         for inst_id in self._settings.instruments:
             try:
                 self._writer.ticker(self._exchange.ticker(inst_id))

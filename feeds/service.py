@@ -72,7 +72,7 @@ def run(service: str, build: Callable[[AnySettings], Feed]) -> int:
     configure(service)
     try:
         settings = load_settings()
-        configure(service, settings.log_level, settings.log_format)
+        configure(service, settings.log_level, settings.log_format, settings.secret_values)
         feed = build(settings)
     except (SettingsError, CredentialsMissing, ReadFailed, Refused) as trouble:
         logger.error("start_refused", reason=str(trouble))

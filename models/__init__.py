@@ -8,6 +8,7 @@ from models.accounts import Account, BotState
 from models.base import Base
 from models.breaks import BreakRow, MoneyDay
 from models.cycles import DecisionCycle, JobRun, OutboxMessage, RiskVerdict
+from models.health import HealthSample
 from models.journal import PerformanceSnapshot, Trade
 from models.learning import PlaybookVersion, Reflection
 from models.llm import LlmCall, ResearchEntry, ScreenerLog
@@ -31,6 +32,7 @@ __all__ = [
     "DecisionCycle",
     "Fill",
     "FundingRate",
+    "HealthSample",
     "InstrumentLock",
     "JobRun",
     "LimitOverride",

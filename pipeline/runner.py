@@ -40,8 +40,8 @@ def advance(ctx: PipelineContext, cycle_id: int, queue: str) -> str:
 
 def drive(ctx: PipelineContext, cycle: DecisionCycle, queue: str) -> str:
     """Run a cycle whose claim is ours, stage by stage, as far as `queue` goes; returns where it stands."""
-    while cycle.claim_token is not None:
-        with structlog.contextvars.bound_contextvars(cycle_id=cycle.id, inst_id=cycle.inst_id):
+    with structlog.contextvars.bound_contextvars(cycle_id=cycle.id, inst_id=cycle.inst_id):
+        while cycle.claim_token is not None:
             answer, started = _run(ctx, cycle)
             try:
                 _store(ctx, cycle, answer, started, queue)

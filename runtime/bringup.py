@@ -30,8 +30,8 @@ ACCOUNT_CHECK = (sys.executable, "-m", "execution.startup")
 EXCHANGE_WITHIN = 60
 HISTORY_WITHIN = 180
 WORKERS_WITHIN = 60
-# Listens on a port of its own, but starts long after the ports were chosen.
-LISTENS_LATE = "flower"
+# They listen on ports of their own, but start long after the ports were chosen.
+LISTEN_LATE = ("flower", "metrics")
 # A service that fails this often before it was ever ready will not get ready by itself.
 _FAILURES_TOLERATED = 3
 
@@ -204,9 +204,9 @@ class BringUp:
                 return
             struggling = [name for name in down if states[name].state in ("BACKOFF", "FATAL")]
             if time.monotonic() > deadline or (struggling and set(struggling) == set(down)):
-                if LISTENS_LATE in struggling:
-                    self._blame_a_lost_port([LISTENS_LATE])
-                    self._client.start([LISTENS_LATE])
+                if late := [name for name in LISTEN_LATE if name in struggling]:
+                    self._blame_a_lost_port(late)
+                    self._client.start(late)
                 for name in down:
                     self._say(f"{name} is not up, the supervisor keeps trying: {last_words(self._plan.home, name)}")
                 return

@@ -20,8 +20,8 @@ from runtime.redis_server import RedisServer
 from settings import AnySettings, PaperSettings
 
 # Above the usual ports of a PostgreSQL, a Redis or a Flower the machine may already run.
-PREFERRED_PORTS = {"postgres": 54320, "redis": 63790, "exchange": 8080, "flower": 5555}
-FLOWER_USER = "okxbot"
+PREFERRED_PORTS = {"postgres": 54320, "redis": 63790, "exchange": 8080, "flower": 5555, "metrics": 9464}
+WATCHER = "okxbot"  # who may see Flower and the metrics
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,11 @@ class Plan:
     @property
     def urls(self) -> dict[str, str]:
         """What a person may open. Nothing secret in them."""
-        urls = {"flower": f"http://{HOST}:{self.ports['flower']}", "exchange": self.okx_rest_url}
+        urls = {
+            "flower": f"http://{HOST}:{self.ports['flower']}",
+            "metrics": f"http://{HOST}:{self.ports['metrics']}/metrics",
+            "exchange": self.okx_rest_url,
+        }
         if self.embedded:
             urls |= {"postgres": f"{HOST}:{self.ports['postgres']}", "redis": f"{HOST}:{self.ports['redis']}"}
         return urls
@@ -109,7 +113,7 @@ class Plan:
 
 def needed_ports(settings: AnySettings) -> list[str]:
     servers = ["postgres", "redis"] if settings.infrastructure == "embedded" else []
-    return [*servers, *(["exchange"] if isinstance(settings, PaperSettings) else []), "flower"]
+    return [*servers, *(["exchange"] if isinstance(settings, PaperSettings) else []), "flower", "metrics"]
 
 
 def plan_ports(settings: AnySettings, home: Home) -> dict[str, int]:
@@ -153,7 +157,9 @@ def service_environment(plan: Plan) -> dict[str, str]:
         "OKX_REST_URL": plan.okx_rest_url,
         "OKX_WS_URL": plan.okx_ws_url,
         "FLOWER_PORT": str(plan.ports["flower"]),
-        "FLOWER_BASIC_AUTH": f"{FLOWER_USER}:{plan.secrets.flower_password}",
+        "FLOWER_BASIC_AUTH": f"{WATCHER}:{plan.secrets.flower_password}",
+        "METRICS_PORT": str(plan.ports["metrics"]),
+        "METRICS_BASIC_AUTH": f"{WATCHER}:{plan.secrets.flower_password}",
         "PYTHONUNBUFFERED": "1",
         # One thread per process: fifteen processes share the machine, and no calculation here is large.
         "OPENBLAS_NUM_THREADS": "1",

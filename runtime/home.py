@@ -133,6 +133,11 @@ class Home:
         return self.folder / "run"
 
     @property
+    def counters(self) -> Path:
+        """What each process counts about its own work (`runtime.counting`); anew with every start."""
+        return self.run / "counters"
+
+    @property
     def account_file(self) -> Path:
         """Key of the paper account, written by the paper exchange."""
         return self.exchange / "account.json"

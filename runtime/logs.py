@@ -1,14 +1,19 @@
 """Structured logs of every service: JSON lines, or readable ones on a terminal. Secrets are scrubbed on the way out.
 
 `configure(service)` is the first call of every process. One correlation id (`cycle_id`) is bound by whoever works
-on a cycle, so that `grep` follows a decision from candle to fill.
+on a cycle, so that `okxbot logs --cycle ID` follows a decision from candle to fill.
+
+Scrubbed are values under a name that sounds secret, text that looks like a credential, and the very secrets of this
+process: those of its settings and of its environment, wherever they turn up, tracebacks included.
 """
 
 import logging
+import os
 import re
 import sys
-from collections.abc import MutableMapping
+from collections.abc import Iterable, MutableMapping
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 import structlog
 
@@ -25,9 +30,30 @@ _NOISY = (
 )  # fmt: skip
 
 
+_own_secrets: list[str] = []
+_SHORTEST = 6  # shorter ones would blot out ordinary words
+
+
+def hide(secrets: Iterable[str]) -> None:
+    """Replace these very texts in every line from now on; of a URL, its password."""
+    for secret in secrets:
+        hidden = urlsplit(secret).password if "://" in secret else secret
+        for form in {hidden or "", unquote(hidden or "")}:
+            if len(form) >= _SHORTEST and form not in _own_secrets:
+                _own_secrets.append(form)
+    _own_secrets.sort(key=len, reverse=True)
+
+
+def _hide_the_environment() -> None:
+    hide(value for name, value in os.environ.items() if SECRET_NAMES.search(name) or name.endswith("_URL"))
+    hide(os.environ.get(name, "").partition(":")[2] for name in ("FLOWER_BASIC_AUTH", "METRICS_BASIC_AUTH"))
+
+
 def scrub(value: Any) -> Any:
     """`value` with anything that looks like a credential replaced by ***, containers included."""
     if isinstance(value, str):
+        for secret in _own_secrets:
+            value = value.replace(secret, "***")
         for pattern, replacement in SECRET_TEXT:
             value = pattern.sub(replacement, value)
         return value
@@ -42,8 +68,13 @@ def _scrub_event(_logger: Any, _method: str, event: MutableMapping[str, Any]) ->
     return scrub(dict(event))  # type: ignore[no-any-return]
 
 
-def configure(service: str, level: str = "INFO", format_: str = "auto") -> None:
-    """Send structlog's and the standard library's records to stdout, one line each, `service` in every line."""
+def configure(service: str, level: str = "INFO", format_: str = "auto", secrets: Iterable[str] = ()) -> None:
+    """Send structlog's and the standard library's records to stdout, one line each, `service` in every line.
+
+    `secrets` are texts that must never appear, besides those of the environment.
+    """
+    _hide_the_environment()
+    hide(secrets)
     console = sys.stdout.isatty() if format_ == "auto" else format_ == "console"
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,

@@ -82,22 +82,26 @@ def _exchange(plan: Plan, settings: PaperSettings) -> Service:
 
 def services_for(plan: Plan) -> list[Service]:
     settings = plan.settings
+    # Processes that count their own work; `metrics` adds it up.
+    counting = {"PROMETHEUS_MULTIPROC_DIR": str(plan.home.counters)}
     table = _servers(plan) if plan.embedded else []
     if isinstance(settings, PaperSettings):
         table.append(_exchange(plan, settings))
         if settings.paper_speed == "lockstep":
             table.append(Service("pacer", _python("feeds.pacer"), CLOCKWORK, 1))
     table += [
-        Service("market-feed", _python("feeds.market"), WORK, 1, announces_ready=True),
+        Service("market-feed", _python("feeds.market"), WORK, 1, announces_ready=True, environment=counting),
         # Fills are still mirrored while the workers finish.
-        Service("account-feed", _python("feeds.account"), WORK, 3, announces_ready=True),
+        Service("account-feed", _python("feeds.account"), WORK, 3, announces_ready=True, environment=counting),
     ]
     table += [
-        Service(name, _python("tasks.worker", name), WORK, 2, stop_timeout=seconds) for name, seconds in WORKERS.items()
+        Service(name, _python("tasks.worker", name), WORK, 2, stop_timeout=seconds, environment=counting)
+        for name, seconds in WORKERS.items()
     ]
     table += [
         Service("beat", _python("tasks.beat"), CLOCKWORK, 1),
         Service("flower", _python("tasks.flower"), CLOCKWORK, 4, announces_ready=True),
+        Service("metrics", _python("metrics"), CLOCKWORK, 4, announces_ready=True),
     ]
     if settings.telegram_bot_token is not None:
         table.append(Service("telegram", _python("telegram_ui"), CLOCKWORK, 4))

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from types import FrameType
 
 from runtime.bringup import ACCOUNT_CHECK, BringUp, PortLost
-from runtime.environment import Plan, plan_ports, service_environment
+from runtime.environment import PREFERRED_PORTS, Plan, plan_ports, service_environment
 from runtime.errors import OperatorError
 from runtime.home import LEAST_FREE_MB, Home, RunningBot
 from runtime.incidents import IncidentLog
@@ -154,7 +154,7 @@ def last_plan(settings: AnySettings, home: Home) -> Plan | None:
     ports = home.remembered_ports()
     if not ports:
         return None
-    return Plan(settings, home, {"postgres": 0, "redis": 0, "exchange": 0, "flower": 0} | ports, home.secrets())
+    return Plan(settings, home, dict.fromkeys(PREFERRED_PORTS, 0) | ports, home.secrets())
 
 
 def prepare(settings: AnySettings, home: Home, say: Say, table: Table = services_for) -> Plan:

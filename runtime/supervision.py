@@ -8,6 +8,7 @@ Failure: `OperatorError`; a daemon that is gone is `SupervisorGone`. Times are w
 
 import http.client
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -208,6 +209,8 @@ def start_supervisor(
     home.write_private(path, configuration(home, services))
     for stale in home.run.glob("*.ready"):
         stale.unlink(missing_ok=True)
+    shutil.rmtree(home.counters, ignore_errors=True)
+    home.counters.mkdir(mode=0o700)
     incidents = home.run / "incidents.jsonl"
     IncidentLog(incidents).clear()
     home.socket.unlink(missing_ok=True)

@@ -15,7 +15,7 @@ from runtime.session import last_plan, run_session
 from runtime.takedown import take_down
 from settings import SettingsError, load_settings
 
-LEFT_OUT = ("haiku", "opus", "perplexity", "reflection", "flower", "telegram")
+LEFT_OUT = ("haiku", "opus", "perplexity", "reflection", "flower", "metrics", "telegram")
 
 
 def table(plan: Plan) -> list[Service]:

@@ -18,6 +18,7 @@ from celery.signals import (
 )
 
 import celeryconfig
+import runtime.sent_at  # noqa: F401 - stamps every message
 from runtime.logs import configure
 from settings import load_settings
 
@@ -38,7 +39,8 @@ def refuse_unnamed_queues(instance: Any = None, options: dict[str, Any] | None =
 def own_logging(**_: Any) -> None:
     """Keep Celery from configuring logging over ours."""
     settings = load_settings()
-    configure(os.environ.get("OKXBOT_SERVICE", "worker"), settings.log_level, settings.log_format)
+    service = os.environ.get("OKXBOT_SERVICE", "worker")
+    configure(service, settings.log_level, settings.log_format, settings.secret_values)
 
 
 @worker_init.connect

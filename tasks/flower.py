@@ -4,8 +4,31 @@ The password comes in the environment (`FLOWER_BASIC_AUTH`), never on the comman
 """
 
 import os
+import shelve
+import shutil
 import sys
 from pathlib import Path
+
+# structlog imports rich wherever it is installed; a service's log is JSON.
+sys.modules["rich"] = None  # type: ignore[assignment]
+import structlog  # noqa: E402
+
+from settings import load_settings  # noqa: E402
+
+
+def _memory() -> Path:
+    """Where Flower keeps what it has seen over a restart. One that a crash has broken is thrown away."""
+    folder = load_settings().okxbot_home / "flower"
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    path = folder / "seen"
+    try:
+        with shelve.open(str(path)) as kept:
+            kept.get("events")
+    except Exception as error:  # noqa: BLE001 - whatever a half-written file may raise; it holds nothing but a view
+        structlog.get_logger().warning("flower_begins_anew", error=repr(error))
+        shutil.rmtree(folder)
+        folder.mkdir(mode=0o700)
+    return path
 
 
 def main() -> int:
@@ -14,8 +37,6 @@ def main() -> int:
     if ":" not in os.environ.get("FLOWER_BASIC_AUTH", ""):
         sys.stderr.write("okxbot: flower needs FLOWER_BASIC_AUTH=user:password in its environment\n")
         return 2
-    # structlog imports rich wherever it is installed; a service's log is JSON.
-    sys.modules["rich"] = None  # type: ignore[assignment]
     import click
     from celery.bin.base import CLIContext
     from flower.command import flower
@@ -31,6 +52,9 @@ def main() -> int:
         f"--address={os.environ.get('FLOWER_ADDRESS', '127.0.0.1')}",
         "--read_only=True",
         "--purge_offline_workers=60",
+        "--persistent=True",
+        f"--db={_memory()}",
+        "--state_save_interval=60000",
         "--logging=none",
     ]
     if ready_file := os.environ.get("OKXBOT_READY_FILE"):
@@ -42,8 +66,6 @@ def main() -> int:
             flower.invoke(invocation)
     except SystemExit as stop:
         return int(stop.code or 0)
-    import structlog
-
     structlog.get_logger().info("shutdown_complete")
     return 0
 

@@ -9,6 +9,7 @@ What beat asks for every second or two has `send_events=False`: Flower shows dec
 second, and the workers that take orders are spared the messages.
 """
 
+import inspect
 import time
 from typing import Any
 
@@ -16,11 +17,14 @@ import structlog
 from celery import Task
 from celery.exceptions import Ignore
 
+from runtime.counting import SENT_AT, TASK_FAILURES, TASK_SECONDS, TASK_WAIT_SECONDS
+from trading.clock import wall_now
+
 logger = structlog.get_logger()
 
 
 class LoggedTask(Task):  # type: ignore[misc]
-    """Binds the task to every log line it causes and reports failures once."""
+    """Binds the task to every log line it causes, counts and times it, and reports failures once."""
 
     abstract = True
     ignore_result = True
@@ -29,14 +33,26 @@ class LoggedTask(Task):  # type: ignore[misc]
     max_retries = 0
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        started = time.monotonic()
-        with structlog.contextvars.bound_contextvars(task=self.name, task_id=self.request.id):
+        started, queue = time.monotonic(), self.name.partition(".")[0]
+        if sent_at := self.request.get(SENT_AT):
+            TASK_WAIT_SECONDS.labels(queue).observe(max(0.0, wall_now().timestamp() - float(sent_at)))
+        marks = {"task": self.name, "task_id": self.request.id, **self._subject(args)}
+        with structlog.contextvars.bound_contextvars(**marks):
             try:
                 return super().__call__(*args, **kwargs)
+            except Exception:
+                TASK_FAILURES.labels(queue, self.name).inc()
+                raise
             finally:
                 elapsed = time.monotonic() - started
+                TASK_SECONDS.labels(queue, self.name).observe(elapsed)
                 if elapsed > 1:
                     logger.info("task_slow", seconds=round(elapsed, 3))
+
+    def _subject(self, args: tuple[Any, ...]) -> dict[str, Any]:
+        """What the task is about, for the log: its arguments that are ids, by name (`cycle_id`, `order_id`, …)."""
+        names = inspect.signature(self.run).parameters
+        return {name: value for name, value in zip(names, args, strict=False) if name.endswith("_id")}
 
     def on_failure(self, exc: BaseException, task_id: str, args: Any, kwargs: Any, einfo: Any) -> None:
         logger.error("task_failed", task=self.name, task_id=task_id, args=args, error=repr(exc), exception=str(einfo))

@@ -14,7 +14,7 @@ def main() -> int:
     except SettingsError as error:
         sys.stderr.write(f"okxbot: {error}\n")
         return 2
-    configure("telegram", settings.log_level, settings.log_format)
+    configure("telegram", settings.log_level, settings.log_format, settings.secret_values)
     if settings.telegram_bot_token is None:
         sys.stderr.write("okxbot: TELEGRAM_BOT_TOKEN is not set; the Telegram service needs it\n")
         return 2

@@ -12,6 +12,7 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from exchange.market_cache import MarketCache
+from exchange.redis_client import build_redis
 from trading.clock import wall_now
 
 logger = structlog.get_logger()
@@ -33,7 +34,7 @@ class Present:
         """A reader of the database in `url`; without one nothing is known."""
         if url is None:
             return cls(None)
-        return cls(Redis.from_url(url, socket_timeout=TIMEOUT_S, socket_connect_timeout=TIMEOUT_S))
+        return cls(build_redis(url, patience_s=TIMEOUT_S))
 
     def redis(self) -> Redis | None:
         """The client, unless it has just failed. Whoever uses it reports failures by `failed`."""

@@ -176,6 +176,44 @@ def test_the_fall_hit_the_stop_and_nothing_was_ever_uncovered(bot: Bot):
     assert audit["identity_holds"]
 
 
+def test_one_id_follows_a_decision_through_every_service_to_its_fills(bot: Bot):
+    cycle_id = _closed(bot, "stop")[-1]["cycle_id"]
+    said = [json.loads(line) for line in bot.run("logs", "--cycle", str(cycle_id), "--json").stdout.splitlines()]
+    steps = {(line["service"], line["event"], line.get("state") or line.get("stage")) for line in said}
+    assert steps >= {
+        ("market-feed", "candle_confirmed", None),
+        ("orchestrator", "state_transition", "gate"),
+        ("trade", "order_state", "submitting"),
+        ("trade", "exchange_mutation", None),
+        ("account-feed", "order_state", "filled"),
+        ("account-feed", "fill_journalled", None),
+        ("account", "state_transition", "confirm"),
+        ("protect", "stop_placed", "live"),
+        ("orchestrator", "state_transition", "journal"),
+    }
+    assert all(line["cycle_id"] == cycle_id for line in said if line["event"] == "state_transition")
+    assert [line["timestamp"] for line in said] == sorted(line["timestamp"] for line in said)
+    assert sum(line["event"] == "fill_journalled" for line in said) >= 2, "in and out"
+
+
+def test_metrics_are_served_and_no_password_was_ever_logged(bot: Bot):
+    ports = json.loads((bot.home / "ports.json").read_text())
+    passwords = json.loads((bot.home / "secrets.json").read_text())
+    url = f"http://127.0.0.1:{ports['metrics']}/metrics"
+    assert httpx.get(url, trust_env=False).status_code == 401
+    told = httpx.get(url, auth=("okxbot", passwords["flower_password"]), trust_env=False, timeout=20).text
+    for wanted in (
+        'okxbot_task_seconds_count{queue="trade",task="trade.submit"}',
+        'okxbot_up{part="workers"} 1.0',
+        'okxbot_queue_depth{queue="opus"}',
+        "okxbot_stage_seconds_bucket",
+        "okxbot_resident_bytes",
+    ):
+        assert wanted in told
+    written = "".join(path.read_text(errors="replace") for path in (bot.home / "logs").iterdir())
+    assert [name for name, password in passwords.items() if password in written] == []
+
+
 def test_a_halt_is_obeyed_and_stored(bot: Bot):
     said = bot.run("halt", "rehearsal").stdout
     assert "halted (manual): rehearsal" in said

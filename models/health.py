@@ -1,0 +1,19 @@
+"""How the machinery was doing, minute by minute."""
+
+from datetime import datetime
+
+from sqlalchemy import Double, Index, PrimaryKeyConstraint
+from sqlalchemy.orm import Mapped, mapped_column
+
+from models.base import Base
+
+
+class HealthSample(Base):
+    """One value of one minute of wall time; `metrics.samples` says which. Kept for 14 days."""
+
+    __tablename__ = "health_samples"
+    __table_args__ = (PrimaryKeyConstraint("metric", "label", "at"), Index("ix_health_samples_at", "at"))
+    at: Mapped[datetime]
+    metric: Mapped[str]
+    label: Mapped[str]  # what it is about: a queue, a channel, a service; empty where it is about the bot
+    value: Mapped[float] = mapped_column(Double)
