@@ -26,6 +26,10 @@ class Panel:
     bad: Literal["above", "below"] = "above"
     money: bool = False
     drill: tuple[str, str, str] | None = None  # column, uid of the dashboard, its variable
+    link: tuple[str, str] | None = None  # column, address
+    hidden: tuple[str, ...] = ()  # columns a link needs and nobody wants to see
+    marks: tuple[str, ...] = ()  # columns of a candle panel drawn as points
+    bytes_of: tuple[str, ...] = ()  # columns of a table that hold bytes
     decimals: int | None = None
 
     @property

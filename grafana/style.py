@@ -12,8 +12,8 @@ from grafana_foundation_sdk.builders import (
     table,
     timeseries,
 )
-from grafana_foundation_sdk.builders.common import GraphThresholdsStyleConfig
-from grafana_foundation_sdk.models.common import GraphThresholdsStyleMode
+from grafana_foundation_sdk.builders.common import GraphThresholdsStyleConfig, ReduceDataOptions
+from grafana_foundation_sdk.models.common import GraphThresholdsStyleMode, VizOrientation
 from grafana_foundation_sdk.models.dashboard import (
     DashboardLinkType,
     DynamicConfigValue,
@@ -29,6 +29,7 @@ from grafana.panel import Board, Panel
 from grafana.query import SOURCE, PostgresQuery, Query
 
 CALM, WARNING, GAIN, LOSS = "blue", "orange", "green", "red"
+MARKS = ("white", "yellow")
 TAG = "okxbot"
 _BUILDERS: dict[str, Any] = {
     "timeseries": timeseries.Panel,
@@ -39,11 +40,16 @@ _BUILDERS: dict[str, Any] = {
     "state": statetimeline.Panel,
     "candles": candlestick.Panel,
 }
-_SERIES = ("timeseries", "state", "candles")
+# Every instrument that was ever decided on, one look into the index each.
+INSTRUMENTS = """WITH RECURSIVE i AS (
+  (SELECT account_id, inst_id FROM decision_cycles ORDER BY account_id, inst_id LIMIT 1)
+  UNION ALL SELECT n.* FROM i, LATERAL (SELECT account_id, inst_id FROM decision_cycles
+    WHERE account_id = i.account_id AND inst_id > i.inst_id ORDER BY account_id, inst_id LIMIT 1) AS n)
+SELECT inst_id FROM i"""
 # Name, label, SQL, several at once. A database holds one account, so the mode is fixed; it is shown all the same.
 _VARIABLES = (
     ("mode", "Mode", "SELECT mode FROM accounts", False),
-    ("instrument", "Instrument", "SELECT DISTINCT inst_id FROM decision_cycles ORDER BY 1", True),
+    ("instrument", "Instrument", INSTRUMENTS, True),
     ("playbook", "Playbook version", "SELECT version::text FROM playbook_versions ORDER BY version DESC", True),
 )
 
@@ -78,10 +84,40 @@ def draw(panel: Panel) -> Any:
         built = built.color_scheme(dashboard.FieldColor().mode(FieldColorModeId.THRESHOLDS))
     if panel.limit is not None and panel.kind == "timeseries":
         built = built.thresholds_style(GraphThresholdsStyleConfig().mode(GraphThresholdsStyleMode.DASHED))
-    if panel.drill:
-        column, uid, variable = panel.drill
-        link = {"title": "Open", "url": f"/d/{uid}?var-{variable}=${{__value.raw}}&${{__url_time_range}}"}
+    else:
+        built = _coloured(panel, built)
+    if panel.kind == "bars":
+        # Every row of the table is a bar, not the last row alone.
+        built = built.reduce_options(ReduceDataOptions().values(True).calcs([])).orientation(VizOrientation.HORIZONTAL)
+    return _overridden(panel, built)
+
+
+def _coloured(panel: Panel, built: Any) -> Any:
+    """Series in shades of one colour: green and red are for money."""
+    if panel.kind in ("timeseries", "barchart", "bars"):
+        return built.color_scheme(dashboard.FieldColor().mode(FieldColorModeId.SHADES).fixed_color(CALM))
+    return built
+
+
+def _overridden(panel: Panel, built: Any) -> Any:
+    """What single columns look like, and where they lead."""
+    links = [
+        (column, f"/d/{uid}?var-{variable}=${{__value.raw}}") for column, uid, variable in filter(None, [panel.drill])
+    ]
+    for column, address in (*links, *filter(None, [panel.link])):
+        link = {"title": "Open", "url": address}
         built = built.override_by_name(column, [DynamicConfigValue(id_val="links", value=[link])])
+    for column in panel.hidden:
+        built = built.override_by_name(column, [DynamicConfigValue(id_val="custom.hidden", value=True)])
+    for column in panel.marks:
+        points = {"custom.drawStyle": "points", "custom.pointSize": 9, "custom.showPoints": "always"}
+        colour = {"color": {"mode": "fixed", "fixedColor": MARKS[panel.marks.index(column)]}}
+        values = [DynamicConfigValue(id_val=name, value=value) for name, value in (points | colour).items()]
+        built = built.override_by_name(column, values)
+    for column in panel.bytes_of:
+        built = built.override_by_name(column, [DynamicConfigValue(id_val="unit", value="bytes")])
+    if panel.marks:
+        built = built.include_all_fields(True)
     return built
 
 

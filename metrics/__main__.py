@@ -19,6 +19,7 @@ from exchange.redis_client import build_redis
 from execution.binding import read_binding
 from execution.errors import Refused
 from metrics.collector import Bot
+from metrics.hours import sum_up
 from metrics.samples import Samples, store
 from metrics.server import build_server
 from models.session import build_engine, build_sessions
@@ -48,7 +49,7 @@ def build_bot(settings: AnySettings) -> Bot:
 
 
 def sample_for_ever(bot: Bot, stopping: threading.Event) -> None:
-    """One sample a minute; while the database is away none is taken."""
+    """One sample a minute, and the hours summed up; while the database is away neither is done."""
     samples = Samples()
     samples.of(bot.collect())
     while not stopping.wait(SAMPLE_EVERY_S):
@@ -56,6 +57,7 @@ def sample_for_ever(bot: Bot, stopping: threading.Event) -> None:
             taken = samples.of(bot.collect())
             with bot.sessions.begin() as session:
                 store(session, wall_now().replace(microsecond=0), taken)
+            sum_up(bot.sessions, wall_now())
         except SQLAlchemyError as error:
             logger.warning("sample_not_stored", error=type(error).__name__)
 

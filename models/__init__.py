@@ -8,7 +8,7 @@ from models.accounts import Account, BotState
 from models.base import Base
 from models.breaks import BreakRow, MoneyDay
 from models.cycles import DecisionCycle, JobRun, OutboxMessage, RiskVerdict
-from models.health import HealthSample
+from models.health import ActivityHour, HealthSample
 from models.journal import PerformanceSnapshot, Trade
 from models.learning import PlaybookVersion, Reflection
 from models.llm import LlmCall, ResearchEntry, ScreenerLog
@@ -21,6 +21,7 @@ from models.telegram import ReadingPosition, TelegramConfirmation, TelegramDeliv
 
 __all__ = [
     "Account",
+    "ActivityHour",
     "Alert",
     "AlgoOrder",
     "AuditEntry",

@@ -29,6 +29,7 @@ class DecisionCycle(Base):
         CheckConstraint("(stage = 'done') = (outcome IS NOT NULL)", name="done_has_outcome"),
         Index("ix_decision_cycles_open", "stage", "lease_until", postgresql_where=text("stage <> 'done'")),
         Index("ix_decision_cycles_recent", "account_id", "slot"),
+        Index("ix_decision_cycles_created_at", "created_at", postgresql_using="brin"),
     )
     id: Mapped[BigId]
     account_id: Mapped[AccountRef]
@@ -60,7 +61,10 @@ class RiskVerdict(Base):
     """What the gate said of a cycle's decision: every check with its value and its limit."""
 
     __tablename__ = "risk_verdicts"
-    __table_args__ = (CheckConstraint(one_of("effect", ("pass", "cut", "reject", "hold")), name="effect"),)
+    __table_args__ = (
+        CheckConstraint(one_of("effect", ("pass", "cut", "reject", "hold")), name="effect"),
+        Index("ix_risk_verdicts_created_at", "created_at", postgresql_using="brin"),
+    )
     id: Mapped[BigId]
     cycle_id: Mapped[int] = mapped_column(ForeignKey("decision_cycles.id"), index=True)
     approved: Mapped[bool]

@@ -34,6 +34,7 @@ class Reflection(Base):
     __tablename__ = "reflections"
     __table_args__ = (
         UniqueConstraint("account_id", "window"),
+        Index("ix_reflections_created_at", "created_at"),
         CheckConstraint(one_of("kind", ("trade", "deep")), name="kind"),
         CheckConstraint(one_of("outcome", ("no_change", "patched", "refused", "failed")), name="outcome"),
     )

@@ -43,7 +43,8 @@ class Fill(Base):
     """One fill, once, however often it was reported. `fee` negative when paid, in `fee_ccy`."""
 
     __tablename__ = "fills"
-    __table_args__ = (UniqueConstraint("account_id", "inst_id", "trade_id"), Index("ix_fills_ord", "ord_id"))
+    __table_args__ = (UniqueConstraint("account_id", "inst_id", "trade_id"), Index("ix_fills_ord", "ord_id"),
+                      Index("ix_fills_market_at", "market_at"))  # fmt: skip
     id: Mapped[BigId]
     account_id: Mapped[AccountRef]
     order_id: Mapped[int | None] = mapped_column(ForeignKey("orders.id"), index=True)

@@ -17,6 +17,7 @@ class Alert(Base):
     __tablename__ = "alerts"
     __table_args__ = (
         CheckConstraint(one_of("severity", SEVERITIES), name="severity"),
+        Index("ix_alerts_created_at", "created_at"),
         Index("ix_alerts_undelivered", "id", postgresql_where=text("delivered_at IS NULL")),
     )
     id: Mapped[BigId]
@@ -35,6 +36,7 @@ class AuditEntry(Base):
     """An action of a person, or of the bot on its own authority."""
 
     __tablename__ = "audit_log"
+    __table_args__ = (Index("ix_audit_log_at", "at"),)
     id: Mapped[BigId]
     account_id: Mapped[AccountRef]
     actor: Mapped[str]

@@ -76,8 +76,15 @@ def configure(service: str, level: str = "INFO", format_: str = "auto", secrets:
     _hide_the_environment()
     hide(secrets)
     console = sys.stdout.isatty() if format_ == "auto" else format_ == "console"
+
+    def named(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+        """Not a context variable: a thread begins without any."""
+        event.setdefault("service", service)
+        return event
+
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
+        named,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.format_exc_info,
@@ -102,4 +109,3 @@ def configure(service: str, level: str = "INFO", format_: str = "auto", secrets:
     root.setLevel(level)
     for name in _NOISY:
         logging.getLogger(name).setLevel(logging.WARNING)
-    structlog.contextvars.bind_contextvars(service=service)

@@ -1,10 +1,12 @@
 """Strategy Performance: where the money is made and lost."""
 
+from grafana.boards.shared import MARKET_TIME
 from grafana.limits import Limits
 from grafana.panel import Board, Panel
+from grafana.sql import CLOSED as CLOSED_TRADES
+from grafana.sql import CLOSES
 
-CLOSED = ("closed_market_at IS NOT NULL AND $__timeFilter(closed_market_at) AND inst_id IN ($instrument) "
-          "AND coalesce(playbook_version, 0)::text IN ($playbook, '0')")  # fmt: skip
+CLOSED = f"{CLOSED_TRADES} AND coalesce(playbook_version, 0)::text IN ($playbook, '0')"
 
 
 def _by(title: str, description: str, key: str, width: int = 12) -> Panel:
@@ -35,15 +37,16 @@ def board(limits: Limits) -> Board:
     return Board(
         "okxbot-strategies",
         "Strategy Performance",
-        "Closed trades by strategy, regime, session and holding time.",
+        "Closed trades by strategy, regime, session and holding time. Market time.",
         (
             _by("By strategy", "Expectancy per trade in R.", "coalesce(strategy, 'none')"),
             _by("By regime", "Market regime at the decision.", "coalesce(regime, 'unknown')"),
             _by("By session", "Entry before 08:00, before 13:00 and after, UTC.", session),
             _by("By holding time", "From entry to exit in market time.", holding),
             Panel("timeseries", "Cumulative R", "Running sum of R multiples of closed trades.", f"""
-                  SELECT closed_market_at AS time, sum(r_multiple) OVER (ORDER BY closed_market_at, id)::float8 AS "R"
-                  FROM trades WHERE {CLOSED} AND r_multiple IS NOT NULL ORDER BY 1""", "short", 10),
+                  SELECT time, sum(r) OVER (ORDER BY time)::float8 AS "R" FROM (SELECT {CLOSES} AS time, sum(r_multiple) AS r
+                    FROM trades WHERE {CLOSED} AND r_multiple IS NOT NULL GROUP BY 1) AS t ORDER BY 1""", "short", 16, 8),
+            MARKET_TIME,
             Panel("table", "Furthest for and against", "Best and worst excursion of the last fifty trades in percent of the "
                   "entry, from five-minute candles; a stop set too tight shows as much in favour and a loss.", f"""
                   SELECT t.id AS "trade", t.inst_id AS "instrument", t.side, t.r_multiple::float8 AS "R",
@@ -53,6 +56,6 @@ def board(limits: Limits) -> Board:
                   FROM (SELECT id, inst_id, side, r_multiple, entry_px, cycle_id, opened_market_at, closed_market_at FROM trades WHERE {CLOSED} ORDER BY closed_market_at DESC LIMIT 50) t
                   CROSS JOIN LATERAL (SELECT max(high) AS high, min(low) AS low FROM candles
                     WHERE inst_id = t.inst_id AND bar = '5m' AND ts >= t.opened_market_at AND ts <= t.closed_market_at) c
-                  ORDER BY t.closed_market_at DESC""", "short", 14, 9, drill=("cycle", "okxbot-opus", "cycle"), decimals=2),
+                  ORDER BY t.closed_market_at DESC""", "short", 24, 9, drill=("cycle", "okxbot-opus", "cycle"), decimals=2),
         ),
     )  # fmt: skip

@@ -1,6 +1,7 @@
 """The committed dashboards: what the generator makes, and statements that a real PostgreSQL answers."""
 
 import json
+import re
 from datetime import datetime
 from typing import Any
 
@@ -90,17 +91,58 @@ def test_provisioning_names_the_data_source_and_the_role_of_the_migration() -> N
 def test_drill_downs_lead_to_dashboards_that_exist() -> None:
     targets = [p["value"][0]["url"].split("/d/")[1].split("?")[0] for _, panel in panels()
                for o in panel["fieldConfig"]["overrides"] for p in o["properties"] if p["id"] == "links"]  # fmt: skip
-    assert targets
-    assert set(targets) <= set(BOARDS)
+    assert set(targets) == {"okxbot-opus", "${__dashboard.uid}"}
+
+
+def test_market_time_and_wall_time_never_meet_in_a_dashboard() -> None:
+    market = {"slot", "closed_market_at", "market_at", "ts", "c.ts"}
+    wall = {"created_at", "c.created_at", "hour", "at", "first_seen_at"}
+    for uid, board in BOARDS.items():
+        of_the_market = board["description"].endswith("Market time.")
+        for panel in board["panels"]:
+            filtered = set(re.findall(r"timeFilter\(([^)]+)\)", panel["targets"][0]["rawSql"]))
+            assert filtered <= (market if of_the_market else wall), (uid, panel["title"])
+
+
+def test_green_and_red_are_for_money_alone() -> None:
+    for uid, panel in panels():
+        text = json.dumps(panel["fieldConfig"])
+        if panel["type"] in ("timeseries", "barchart", "bargauge", "stat") and '"value": 0' not in text:
+            assert not re.search(r'"(green|red)"|palette-classic', text), (uid, panel["title"])
+
+
+def test_room_to_stop_and_target_is_in_percent_and_r_with_its_sign(reader: Any) -> None:
+    """A short from 100, its original stop at 104, now at 98 with the stop moved to 101 and the target at 92."""
+    (row,) = value(reader, "okxbot-positions", "Open positions")
+    shown = dict(zip([c.name for c in reader.description], row, strict=True))
+    assert shown["R now"] == pytest.approx(0.5)
+    assert (shown["to stop %"], shown["to stop R"]) == (pytest.approx(3 / 98 * 100), pytest.approx(0.75))
+    assert (shown["to target %"], shown["to target R"]) == (pytest.approx(6 / 98 * 100), pytest.approx(1.5))
+    assert shown["plan"] == "breakout; out if 1H close above 105"
+    reader.execute("RESET ROLE; UPDATE positions SET mark_px = 103; SET ROLE okxbot_reader")
+    (row,) = value(reader, "okxbot-positions", "Open positions")
+    shown = dict(zip([c.name for c in reader.description], row, strict=True))
+    assert shown["to stop R"] == pytest.approx(-0.5), "beyond the stop"
+
+
+def test_candles_carry_what_was_bought_and_sold(reader: Any) -> None:
+    rows = {row[0].isoformat(): row[-2:] for row in value(reader, "okxbot-positions", "Candles, entries and exits")}
+    assert rows["2026-01-02T00:00:00+00:00"] == (pytest.approx(103), None)
+    assert rows["2026-01-02T05:00:00+00:00"] == (None, pytest.approx(105))
 
 
 def test_money_and_rates_equal_an_independent_sum(reader: Any) -> None:
     nets = [-10 if n % 3 == 0 else 8 for n in range(1, 61)]
     wins, losses = sum(v for v in nets if v > 0), -sum(v for v in nets if v < 0)
-    assert value(reader, "okxbot-portfolio", "Net after model cost")[0][0] == pytest.approx(sum(nets) - 200 * 0.25)
+    assert value(reader, "okxbot-portfolio", "Net after model cost")[0][0] == pytest.approx(sum(nets) - 239)
     assert value(reader, "okxbot-portfolio", "Win rate")[0][0] == pytest.approx(40 / 60)
     assert value(reader, "okxbot-portfolio", "Profit factor")[0][0] == pytest.approx(wins / losses)
     assert value(reader, "okxbot-opus", "Cache share")[0][0] == pytest.approx(0.75)
+    assert value(reader, "okxbot-opus", "Cost per closed trade")[0][0] == pytest.approx(1.0)
+    assert sum(row[2] for row in value(reader, "okxbot-opus", "Decisions per hour")) == 240
+    assert sum(row[2] for row in value(reader, "okxbot-opus", "Cost per day")) == pytest.approx(200 * 0.25)
+    assert value(reader, "okxbot-opus", "Screener") == [("haiku", 200, 0.25, 0.5, 0, 0)]
+    assert value(reader, "okxbot-risk", "Refusals by rule") == [("reward_risk", 50)]
     assert value(reader, "okxbot-risk", "Daily loss")[0][0] == pytest.approx(1.0)
     assert value(reader, "okxbot-risk", "Drawdown")[0][0] == pytest.approx(10.0)
     assert value(reader, "okxbot-risk", "Margin in use")[0][0] == pytest.approx(5.0)

@@ -14,7 +14,7 @@ DESIGN = {
     "playbook_versions", "reflections", "performance_snapshots", "candles", "funding", "bot_state", "alerts",
     "audit_log", "outbox", "job_runs", "breaks", "money_days",
     "telegram_updates", "telegram_confirmations", "telegram_deliveries", "reading_positions", "limit_overrides",
-    "health_samples",
+    "health_samples", "activity_hours",
 }  # fmt: skip
 
 
