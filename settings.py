@@ -116,6 +116,9 @@ class Settings(BaseSettings):
     opus_max_tokens: int = Field(6000, ge=500, description="Output limit of a decision, thinking included.")
     opus_budget_s: Seconds = Field(30, description="One deadline over all tries of a decision; then HOLD.")
     haiku_budget_s: Seconds = Field(6, description="One deadline over all tries of a screening; then it passes.")
+    haiku_audit_pct: Annotated[Decimal, Field(ge=0, le=100)] = Field(
+        Decimal(2), description="Share of what Haiku screens out that goes to Opus all the same, to know its misses, %."
+    )
     perplexity_budget_s: Seconds = Field(15, description="One deadline over all tries of a research question.")
     llm_daily_budget_usd: Annotated[Decimal, Field(ge=0)] = Field(
         Decimal(10), description="Model spend per UTC day; spent means HOLD."

@@ -7,8 +7,11 @@ be asked). It answers HOLD with the reason, and `outcome` says that nobody decid
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
+from pydantic import TypeAdapter
+
+from brain.facts import Findings
 from trading.decision import Decision
 from trading.playbook import Playbook
 from trading.snapshot import AccountSnapshot, History, MarketSnapshot
@@ -29,9 +32,23 @@ class RecentTrade:
     exit_reason: str
 
 
+_TRADES: TypeAdapter[tuple[RecentTrade, ...]] = TypeAdapter(tuple[RecentTrade, ...])
+
+
+def trade_row(trade: RecentTrade) -> dict[str, Any]:
+    """A trade as JSON: amounts as strings, times as ISO."""
+    row: dict[str, Any] = TypeAdapter(RecentTrade).dump_python(trade, mode="json")
+    return row
+
+
+def trades_of(rows: list[dict[str, Any]]) -> tuple[RecentTrade, ...]:
+    """Trades from what `trade_row` made of them."""
+    return _TRADES.validate_python(rows)
+
+
 @dataclass(frozen=True, slots=True)
 class DecisionRequest:
-    """Everything a decision rests on. `research` is third-party text: data, never instruction."""
+    """Everything a decision rests on. `research` comes from third parties: data, never instruction."""
 
     cycle_id: int
     market: MarketSnapshot
@@ -39,7 +56,7 @@ class DecisionRequest:
     history: History
     playbook: Playbook
     playbook_version: int
-    research: str | None = None
+    research: Findings | None = None
     recent_trades: tuple[RecentTrade, ...] = ()
     language: str = "English"
 
@@ -49,6 +66,7 @@ class DecisionResult:
     """What came back.
 
     `decided`: the analyst answered (its answer may be HOLD). `hold`: it did not, and `reason` says why.
+    `considered`: what it was shown beside the snapshot, as JSON, for replay; None where that is nothing.
     """
 
     decision: Decision
@@ -56,13 +74,22 @@ class DecisionResult:
     reason: str
     llm_call_id: int | None = None
     latency_ms: int = 0
+    considered: dict[str, Any] | None = None
+    budget_spent: bool = False
 
     @classmethod
     def hold(
-        cls, inst_id: str, reason: str, *, llm_call_id: int | None = None, latency_ms: int = 0
+        cls,
+        inst_id: str,
+        reason: str,
+        *,
+        llm_call_id: int | None = None,
+        latency_ms: int = 0,
+        considered: dict[str, Any] | None = None,
+        budget_spent: bool = False,
     ) -> "DecisionResult":
         """Nobody decided: HOLD, and why."""
-        return cls(Decision.hold(inst_id, reason), "hold", reason, llm_call_id, latency_ms)
+        return cls(Decision.hold(inst_id, reason), "hold", reason, llm_call_id, latency_ms, considered, budget_spent)
 
 
 class Analyst(Protocol):

@@ -1,9 +1,10 @@
 """Research by Perplexity: an answer with its sources, kept an hour for everyone who asks the same.
 
 Failure of any kind is a result without text: decisions are then made without research. An answer longer than asked
-for is cut, marked so; links are shown to people (sources), never to Opus.
+for is cut, marked so. Its prose is for people; for a decision the reducer takes typed facts out of it, kept with it.
 """
 
+import json
 import re
 from datetime import timedelta
 from decimal import Decimal
@@ -11,10 +12,12 @@ from time import monotonic
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, NonNegativeInt, ValidationError
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from brain.calls import Calls, CallSpec, ModelCalls, Provider, Understood
+from brain.claude.reducer import FactReducer
 from brain.costs import Usage
+from brain.facts import Findings
 from brain.ledger import Ledger
 from brain.perplexity_client import PerplexityProvider
 from brain.prompts import load
@@ -80,13 +83,20 @@ class PerplexityResearcher:
     """Asks within the deadline; the cache first. Cache and deadline are wall time."""
 
     def __init__(
-        self, settings: Settings, sessions: SessionFactory, clock: Clock, provider: Provider, calls: Calls
+        self,
+        settings: Settings,
+        sessions: SessionFactory,
+        clock: Clock,
+        provider: Provider,
+        calls: Calls,
+        reducer: FactReducer | None = None,
     ) -> None:
         self._settings = settings
         self._sessions = sessions
         self._clock = clock
         self._provider = provider
         self._calls = calls
+        self._reducer = reducer
 
     @classmethod
     def from_settings(
@@ -97,42 +107,69 @@ class PerplexityResearcher:
             raise ValueError("PERPLEXITY_API_KEY is required for research")
         provider = PerplexityProvider(settings.perplexity_api_key, settings.perplexity_base_url)
         calls = ModelCalls(Ledger(sessions, clock, account_id, settings.llm_daily_budget_usd))
-        return cls(settings, sessions, clock, provider, calls)
+        reads = settings.anthropic_api_key is not None
+        reducer = FactReducer.from_settings(settings, sessions, clock, account_id) if reads else None
+        return cls(settings, sessions, clock, provider, calls, reducer)
 
     def research(self, request: ResearchRequest) -> ResearchResult:
         """The answer to the question, from the cache or asked anew."""
         started = monotonic()
         key = cache_key(self._settings.perplexity_model, VERSION, request.question)
-        known = self._cached(key)
-        if known is not None:
-            sources = tuple(Source(**source) for source in known.sources)
-            took = round((monotonic() - started) * 1000)
-            return ResearchResult(known.answer, request.trigger, sources, True, known.llm_call_id, took)
-        reply = self._calls.call(
-            self._provider,
-            CallSpec(
-                purpose="research", cycle_id=request.cycle_id, prompt_version=VERSION,
-                request=self.body(request.question), max_output_tokens=MAX_TOKENS,
-                budget_s=self._settings.perplexity_budget_s,
-            ),
-            _understand,
-        )  # fmt: skip
-        answer = reply.value
-        if answer is None:
-            reason = f"no research: {reply.outcome}: {reply.reason}"
-            return ResearchResult(None, reason, llm_call_id=reply.call_id, latency_ms=reply.latency_ms)
-        with self._sessions.begin() as session:
-            session.add(
-                ResearchEntry(
-                    key=key,
-                    question=str(storable(request.question)),
-                    answer=answer.text,
-                    sources=[{"title": s.title, "url": s.url, "date": s.date} for s in answer.sources],
-                    llm_call_id=reply.call_id,
-                    created_at=self._clock.wall_now(),
+        entry = self._cached(key)
+        cached = entry is not None
+        call_id = entry.llm_call_id if entry is not None else None
+        if entry is None:
+            reply = self._calls.call(
+                self._provider,
+                CallSpec(
+                    purpose="research", cycle_id=request.cycle_id, prompt_version=VERSION,
+                    request=self.body(request.question), max_output_tokens=MAX_TOKENS,
+                    budget_s=self._settings.perplexity_budget_s,
+                ),
+                _understand,
+            )  # fmt: skip
+            if reply.value is None:
+                reason = f"no research: {reply.outcome}: {reply.reason}"
+                return ResearchResult(None, reason, llm_call_id=reply.call_id, latency_ms=reply.latency_ms)
+            call_id = reply.call_id
+            entry = self._keep(key, request.question, reply.value, call_id)
+        sources = tuple(Source(**source) for source in entry.sources)
+        findings, reason = self._reduced(entry, request, sources)
+        took = round((monotonic() - started) * 1000)
+        return ResearchResult(entry.answer, reason, findings, sources, cached, call_id, took)
+
+    def _reduced(
+        self, entry: ResearchEntry, request: ResearchRequest, sources: tuple[Source, ...]
+    ) -> tuple[Findings | None, str]:
+        """The facts of an answer, taken out once. An operator reads the answer itself."""
+        if self._reducer is None or request.cycle_id is None:
+            return None, request.trigger
+        if entry.reduced is not None:
+            return Findings.model_validate_json(json.dumps(entry.reduced)), request.trigger
+        findings, reason = self._reducer.reduce(request, entry.answer, sources)
+        if findings is not None:
+            with self._sessions.begin() as session:
+                session.execute(
+                    update(ResearchEntry)
+                    .where(ResearchEntry.id == entry.id)
+                    .values(reduced=findings.model_dump(mode="json"))
                 )
-            )
-        return ResearchResult(answer.text, request.trigger, answer.sources, False, reply.call_id, reply.latency_ms)
+        return findings, reason
+
+    def _keep(self, key: str, question: str, answer: "_Answer", call_id: int | None) -> ResearchEntry:
+        entry = ResearchEntry(
+            key=key,
+            question=str(storable(question)),
+            answer=answer.text,
+            sources=[{"title": s.title, "url": s.url, "date": s.date} for s in answer.sources],
+            llm_call_id=call_id,
+            created_at=self._clock.wall_now(),
+        )
+        with self._sessions.begin() as session:
+            session.add(entry)
+            session.flush()
+            session.expunge(entry)
+        return entry
 
     def body(self, question: str) -> dict[str, Any]:
         """The request as sent and stored."""

@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import Any
 
 import structlog
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from models import Alert, AuditEntry
@@ -36,6 +37,19 @@ def alert(
     )
     write = {"INFO": logger.info, "WARN": logger.warning}.get(severity, logger.error)
     write("alert_raised", kind=kind, severity=severity, inst_id=inst_id, message=message)
+
+
+def alert_once(
+    session: Session, account_id: int, kind: str, severity: str, message: str, *, within_s: float, now: datetime
+) -> bool:
+    """Like `alert`, unless one of this kind was raised within so many seconds before `now`, wall time."""
+    latest = session.scalar(
+        select(func.max(Alert.created_at)).where(Alert.account_id == account_id, Alert.kind == kind)
+    )
+    if latest is not None and (now - latest).total_seconds() < within_s:
+        return False
+    alert(session, account_id, kind, severity, message)
+    return True
 
 
 def audit(session: Session, account_id: int, actor: str, channel: str, action: str, detail: dict[str, Any]) -> None:

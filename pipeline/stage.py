@@ -31,7 +31,7 @@ QUEUE_TASKS = {
     "opus": "opus.analyze",
     "account": "account.confirm",
 }
-LEASE_S = {"collect": 10, "screen": 12, "research": 20, "analyze": 40, "gate": 10, "execute": 10, "confirm": 10,
+LEASE_S = {"collect": 10, "screen": 12, "research": 30, "analyze": 40, "gate": 10, "execute": 10, "confirm": 10,
            "journal": 10}  # fmt: skip
 
 

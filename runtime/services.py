@@ -42,7 +42,7 @@ WORKERS = {
     "orchestrator": 20,
     "haiku": 15,
     "opus": 40,
-    "perplexity": 25,
+    "perplexity": 35,
     "reflection": 40,
     "trade": 20,
     "protect": 20,

@@ -33,7 +33,7 @@ HOLD = {
     "action": "HOLD", "inst_id": "BTC-USDT-SWAP", "size_pct": 0, "order_type": "market", "limit_price": None,
     "stop_loss": None, "take_profit": None, "confidence": 0.6, "strategy": "none", "regime": "ranging",
     "observations": ["RSI14 of 5m at 51"], "risk_factors": [], "reasoning": "Nothing speaks clearly.",
-    "invalidation": None,
+    "invalidation": None, "research_question": None,
 }  # fmt: skip
 ASKED = re.compile(r"Decide about ([A-Z0-9]+-USDT-SWAP) now")
 Answer = dict[str, Any] | str

@@ -77,6 +77,8 @@ class Decision(BaseModel):
     risk_factors: tuple[str, ...] = ()
     reasoning: str = ""
     invalidation: Invalidation | None = None
+    # What the analyst wants to know of the world before it decides here again.
+    research_question: Annotated[str, Field(max_length=200)] | None = None
 
     @model_validator(mode="after")
     def _limit_has_a_price(self) -> Self:

@@ -4,12 +4,18 @@ Bounds are not in the wire schema (the API does not enforce them); `Decision` ha
 its shortest decimal form, which is the form the model wrote.
 """
 
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, FiniteFloat
 
-from trading.decision import INDICATORS, Action, Decision, Invalidation, Regime
+from brain.facts import plain
+from trading.decision import ENTERING, INDICATORS, Action, Decision, Invalidation, Regime
+from trading.invalidation import describe, is_invalidated
+from trading.snapshot import FrameIndicators
+
+MAX_QUESTION = 200
 
 
 class _Wire(BaseModel):
@@ -38,6 +44,7 @@ class WireDecision(_Wire):
     risk_factors: list[str]
     reasoning: str
     invalidation: WireInvalidation | None
+    research_question: str | None
 
 
 def wire_schema(instruments: tuple[str, ...]) -> dict[str, Any]:
@@ -48,11 +55,41 @@ def wire_schema(instruments: tuple[str, ...]) -> dict[str, Any]:
     return schema
 
 
-def to_decision(answer: dict[str, Any], inst_id: str) -> Decision:
-    """The decision in a model's JSON. Raises ValueError when it does not fit or is about another instrument."""
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """What a model may choose from: this instrument, sizes up to `max_size_pct`, indicators with a value."""
+
+    inst_id: str
+    max_size_pct: Decimal
+    frames: dict[str, FrameIndicators]
+
+
+def to_decision(answer: dict[str, Any], offer: Offer) -> Decision:
+    """The decision in a model's JSON. Raises ValueError when it does not fit or lies outside what was offered."""
+    decision = _parsed(answer)
+    if decision.inst_id != offer.inst_id:
+        raise ValueError(f"decided about another instrument than {offer.inst_id}")
+    if decision.action in ENTERING:
+        _check_entry(decision, offer)
+    if decision.action is Action.REDUCE and not 0 < decision.size_pct <= 100:
+        raise ValueError(f"a reduction by {decision.size_pct} % was not offered: above 0, at most 100")
+    return decision
+
+
+def _check_entry(decision: Decision, offer: Offer) -> None:
+    if not 0 < decision.size_pct <= offer.max_size_pct:
+        raise ValueError(f"a size of {decision.size_pct} % was not offered: above 0, at most {offer.max_size_pct}")
+    if decision.invalidation is None:
+        raise ValueError("an entry without an invalidation condition")
+    true_now = is_invalidated(decision.invalidation, offer.frames)
+    if true_now is None:
+        raise ValueError(f"an invalidation that cannot be checked: {describe(decision.invalidation)}")
+    if true_now:
+        raise ValueError(f"an invalidation that is true already: {describe(decision.invalidation)}")
+
+
+def _parsed(answer: dict[str, Any]) -> Decision:
     wire = WireDecision.model_validate(answer)
-    if wire.inst_id != inst_id:
-        raise ValueError(f"decided about another instrument than {inst_id}")
     condition = wire.invalidation
     return Decision(
         action=Action(wire.action),
@@ -71,6 +108,7 @@ def to_decision(answer: dict[str, Any], inst_id: str) -> Decision:
         invalidation=None
         if condition is None
         else Invalidation.model_validate(condition.model_dump() | {"level": _exact(condition.level)}),
+        research_question=plain(wire.research_question or "")[:MAX_QUESTION] or None,
     )
 
 

@@ -1,6 +1,6 @@
 """Haiku screens: is this candle worth a decision by Opus? Fail-open: whatever goes wrong, the signal passes.
 
-The bypasses of `brain.screening` come first and cost nothing.
+The bypasses of `brain.screening` come first and cost nothing; then the breaker of `brain.screener_health`.
 """
 
 from decimal import Decimal
@@ -15,7 +15,8 @@ from brain.claude.client import AnthropicProvider
 from brain.ledger import Ledger
 from brain.prompts import load
 from brain.prompts.market import render_market
-from brain.screening import ScreenRequest, ScreenResult, bypass
+from brain.screener_health import FAILURES, screener_health
+from brain.screening import ScreenRequest, ScreenResult, bypass, is_audited
 from brain.wire import storable
 from models.session import SessionFactory
 from settings import Settings
@@ -49,8 +50,19 @@ class _Screening(BaseModel):
 class HaikuScreener:
     """The screener of the `claude` analyst."""
 
-    def __init__(self, settings: Settings, provider: Provider, calls: Calls) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        sessions: SessionFactory,
+        clock: Clock,
+        account_id: int,
+        provider: Provider,
+        calls: Calls,
+    ) -> None:
         self._settings = settings
+        self._sessions = sessions
+        self._clock = clock
+        self._account_id = account_id
         self._provider = provider
         self._calls = calls
 
@@ -62,13 +74,21 @@ class HaikuScreener:
         if settings.anthropic_api_key is None:
             raise ValueError("ANTHROPIC_API_KEY is required by the claude analyst")
         provider = AnthropicProvider(settings.anthropic_api_key, settings.anthropic_base_url)
-        return cls(settings, provider, ModelCalls(Ledger(sessions, clock, account_id, settings.llm_daily_budget_usd)))
+        calls = ModelCalls(Ledger(sessions, clock, account_id, settings.llm_daily_budget_usd))
+        return cls(settings, sessions, clock, account_id, provider, calls)
 
     def screen(self, request: ScreenRequest) -> ScreenResult:
         """Pass or not."""
-        why = bypass(request.market, request.account)
+        why = bypass(request.market, request.account, request.occasions)
         if why is not None:
             return ScreenResult("none", passed=True, reason=f"not screened: {why}", bypass=why)
+        if self._breaker_is_open():
+            reason = f"passed: haiku is not asked, it failed {FAILURES} times in a row"
+            return ScreenResult("none", passed=True, reason=reason, fail_open=True)
+        return self.ask(request)
+
+    def ask(self, request: ScreenRequest) -> ScreenResult:
+        """Haiku's word, or that it gave none."""
         reply = self._calls.call(
             self._provider,
             CallSpec(
@@ -82,14 +102,22 @@ class HaikuScreener:
         if answer is None:
             logger.warning("screener_failed_open", cycle_id=request.cycle_id, outcome=reply.outcome)
             reason = f"passed because haiku did not answer: {reply.outcome}: {reply.reason}"
+            # A call that was never made, for want of money or of a price, says nothing about Haiku.
+            asked = "haiku" if reply.call_id is not None else "none"
             return ScreenResult(
-                "haiku", passed=True, reason=reason, fail_open=True, llm_call_id=reply.call_id,
+                asked, passed=True, reason=reason, fail_open=True, llm_call_id=reply.call_id,
                 latency_ms=reply.latency_ms,
             )  # fmt: skip
+        audited = not answer.signal and is_audited(request.cycle_id, self._settings.haiku_audit_pct)
         return ScreenResult(
-            "haiku", passed=answer.signal, reason=answer.reason, confidence=Decimal(repr(answer.confidence)),
-            llm_call_id=reply.call_id, latency_ms=reply.latency_ms,
+            "haiku", passed=answer.signal, reason=answer.reason, audited=audited,
+            confidence=Decimal(repr(answer.confidence)), llm_call_id=reply.call_id, latency_ms=reply.latency_ms,
         )  # fmt: skip
+
+    def _breaker_is_open(self) -> bool:
+        now = self._clock.wall_now()
+        with self._sessions() as session:
+            return screener_health(session, self._account_id, now).is_open(now)
 
     def body(self, market: MarketSnapshot) -> dict[str, Any]:
         """The request as sent and stored. Too short for the API's cache, so nothing in it is marked."""

@@ -5,15 +5,17 @@ the schema or is about another instrument, a silent API and a spent budget all e
 an answer: a second opinion would be bought until it pleases.
 """
 
-from typing import Any
+from decimal import Decimal
+from typing import Any, Literal
 
-from brain.analyst import DecisionRequest, DecisionResult
+from brain.analyst import DecisionRequest, DecisionResult, trade_row
 from brain.calls import Calls, CallSpec, ModelCalls, Provider
 from brain.claude.answer import understand
 from brain.claude.client import AnthropicProvider
-from brain.claude.decision_schema import to_decision, wire_schema
+from brain.claude.decision_schema import Offer, to_decision, wire_schema
 from brain.ledger import Ledger
-from brain.prompts.decision import VERSION, system_blocks, user_text
+from brain.prompts.decision import DecisionPrompts
+from brain.terms import Terms
 from brain.wire import storable
 from models.session import SessionFactory
 from settings import Settings
@@ -25,10 +27,22 @@ class OpusAnalyst:
 
     name = "claude"
 
-    def __init__(self, settings: Settings, provider: Provider, calls: Calls) -> None:
-        self._settings = settings
+    def __init__(
+        self,
+        terms: Terms,
+        provider: Provider,
+        calls: Calls,
+        *,
+        budget_s: float,
+        prompts: DecisionPrompts | None = None,
+        purpose: Literal["decide", "whatif"] = "decide",
+    ) -> None:
+        self._terms = terms
         self._provider = provider
         self._calls = calls
+        self._budget_s = budget_s
+        self._prompts = prompts or DecisionPrompts.current()
+        self._purpose = purpose
 
     @classmethod
     def from_settings(
@@ -38,36 +52,49 @@ class OpusAnalyst:
         if settings.anthropic_api_key is None:
             raise ValueError("ANTHROPIC_API_KEY is required by the claude analyst")
         provider = AnthropicProvider(settings.anthropic_api_key, settings.anthropic_base_url)
-        return cls(settings, provider, ModelCalls(Ledger(sessions, clock, account_id, settings.llm_daily_budget_usd)))
+        calls = ModelCalls(Ledger(sessions, clock, account_id, settings.llm_daily_budget_usd))
+        return cls(Terms.of(settings), provider, calls, budget_s=settings.opus_budget_s)
 
     def decide(self, request: DecisionRequest) -> DecisionResult:
         """Ask Opus about `request.market.inst_id`."""
         inst_id = request.market.inst_id
+        offer = Offer(inst_id, Decimal(self._terms.limits["max_trade_margin_pct"]), request.market.frames)
+        considered = {
+            "terms": self._terms.model_dump(mode="json"),
+            "prompt_version": self._prompts.version,
+            "recent_trades": [trade_row(trade) for trade in request.recent_trades],
+            "language": request.language,
+        }
         reply = self._calls.call(
             self._provider,
             CallSpec(
-                purpose="decide", cycle_id=request.cycle_id, prompt_version=VERSION, request=self.body(request),
-                max_output_tokens=self._settings.opus_max_tokens, budget_s=self._settings.opus_budget_s,
+                purpose=self._purpose, cycle_id=request.cycle_id, prompt_version=self._prompts.version,
+                request=self.body(request), max_output_tokens=self._terms.max_tokens, budget_s=self._budget_s,
             ),
-            lambda body: understand(body, lambda answer: to_decision(answer, inst_id)),
+            lambda body: understand(body, lambda answer: to_decision(answer, offer)),
         )  # fmt: skip
         if reply.value is None:
             reason = reply.reason if reply.outcome == "budget" else f"opus {reply.outcome}: {reply.reason}"
-            return DecisionResult.hold(inst_id, reason, llm_call_id=reply.call_id, latency_ms=reply.latency_ms)
-        return DecisionResult(reply.value, "decided", reply.value.reasoning, reply.call_id, reply.latency_ms)
+            return DecisionResult.hold(
+                inst_id, reason, llm_call_id=reply.call_id, latency_ms=reply.latency_ms, considered=considered,
+                budget_spent=reply.outcome == "budget",
+            )  # fmt: skip
+        return DecisionResult(
+            reply.value, "decided", reply.value.reasoning, reply.call_id, reply.latency_ms, considered
+        )
 
     def body(self, request: DecisionRequest) -> dict[str, Any]:
         """The request as sent and stored: the same input gives the same bytes."""
-        settings = self._settings
+        terms = self._terms
         body: dict[str, Any] = storable(
             {
-                "model": settings.opus_model,
-                "max_tokens": settings.opus_max_tokens,
-                "system": system_blocks(settings, request.playbook, request.playbook_version),
-                "messages": [{"role": "user", "content": user_text(request)}],
+                "model": terms.model,
+                "max_tokens": terms.max_tokens,
+                "system": self._prompts.system_blocks(terms, request.playbook, request.playbook_version),
+                "messages": [{"role": "user", "content": self._prompts.user_text(request)}],
                 "output_config": {
-                    "effort": settings.opus_effort,
-                    "format": {"type": "json_schema", "schema": wire_schema(settings.instruments)},
+                    "effort": terms.effort,
+                    "format": {"type": "json_schema", "schema": wire_schema(terms.instruments)},
                 },
             }
         )

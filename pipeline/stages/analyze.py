@@ -1,14 +1,16 @@
 """Analyze: the analyst's decision, whoever it is. It answers HOLD with a reason rather than failing."""
 
 from sqlalchemy import bindparam, func, select
+from sqlalchemy.orm import Session
 
-from brain.analyst import DecisionRequest, RecentTrade
+from brain.analyst import DecisionRequest, DecisionResult, RecentTrade
+from execution import notices
 from models import DecisionCycle, Trade
 from models.session import at_once
 from pipeline.context import PipelineContext
 from pipeline.playbook_view import active_playbook
 from pipeline.stage import Next
-from pipeline.stored import stored_snapshot
+from pipeline.stored import stored_findings, stored_snapshot
 from trading.decision import Action
 
 RECENT_TRADES = 10
@@ -31,6 +33,9 @@ _RECENT = (
 )
 
 
+SPENT, REMINDED_EVERY_S = "model_budget_spent", 6 * 3600
+
+
 def analyze(ctx: PipelineContext, cycle: DecisionCycle) -> Next:
     """→ `gate` with a decision to judge; HOLD → `journal`."""
     stored = stored_snapshot(cycle)
@@ -46,7 +51,7 @@ def analyze(ctx: PipelineContext, cycle: DecisionCycle) -> Next:
             history=stored.history,
             playbook=playbook,
             playbook_version=version,
-            research=(cycle.research or {}).get("text"),
+            research=stored_findings(cycle),
             recent_trades=tuple(RecentTrade(**trade._mapping) for trade in closed),
         )
     )
@@ -56,6 +61,18 @@ def analyze(ctx: PipelineContext, cycle: DecisionCycle) -> Next:
         "decided_at": ctx.execution.clock.wall_now(),
         "playbook_version": version,
     }
+    if result.considered is not None:
+        values["considered"] = result.considered | {"decided": result.outcome == "decided"}
+    if result.budget_spent:
+        return Next("journal", values, reason=result.reason, write=lambda session, _row: _tell(ctx, session, result))
     if decision.action is Action.HOLD:
         return Next("journal", values, reason=result.reason or decision.reasoning)
     return Next("gate", values)
+
+
+def _tell(ctx: PipelineContext, session: Session, result: DecisionResult) -> None:
+    """Without a budget nothing is opened until 00:00 UTC; positions keep their stops."""
+    notices.alert_once(
+        session, ctx.execution.account_id, SPENT, "WARN", f"{result.reason}; no entries until 00:00 UTC, stops stay",
+        within_s=REMINDED_EVERY_S, now=ctx.execution.clock.wall_now(),
+    )  # fmt: skip

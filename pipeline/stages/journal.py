@@ -33,6 +33,8 @@ def journal(ctx: PipelineContext, cycle: DecisionCycle) -> Next:
     action = (cycle.decision or {}).get("action")
     if action == Action.HOLD and cycle.screening is None:
         return Next("done", outcome="hold", reason=cycle.reason)  # no order, and no screener to tell
+    # A HOLD because nobody answered is not what Opus said.
+    answered = (cycle.considered or {}).get("decided", True)
     with ctx.execution.sessions.begin() as session:
         order = session.scalars(
             select(Order).where(Order.cycle_id == cycle.id, Order.leg != Leg.STOP).order_by(Order.id.desc()).limit(1)
@@ -40,7 +42,7 @@ def journal(ctx: PipelineContext, cycle: DecisionCycle) -> Next:
         session.execute(
             update(ScreenerLog)
             .where(ScreenerLog.cycle_id == cycle.id)
-            .values(later_action=action if action in list(Action) else None)
+            .values(later_action=action if answered and action in list(Action) else None)
         )
     reason = cycle.reason or ""
     if order is None:

@@ -3,11 +3,17 @@
 from sqlalchemy.orm import Session
 
 from brain.research import trigger
-from brain.screening import ScreenRequest
+from brain.screener_health import screener_health
+from brain.screening import ScreenRequest, ScreenResult
+from execution import notices
 from models import DecisionCycle
 from pipeline.context import PipelineContext
+from pipeline.occasions import find_occasions
 from pipeline.stage import Next
 from pipeline.stored import stored_snapshot
+
+FAILING, ANSWERING = "screener_failing", "screener_answering"
+REMINDED_EVERY_S = 3600
 
 
 def screen(ctx: PipelineContext, cycle: DecisionCycle) -> Next:
@@ -15,10 +21,14 @@ def screen(ctx: PipelineContext, cycle: DecisionCycle) -> Next:
     if ctx.screener is None:
         return Next("analyze")
     stored = stored_snapshot(cycle)
-    result = ctx.screener.screen(ScreenRequest(cycle.id, stored.market, stored.account))
+    with ctx.execution.sessions() as session:
+        occasions = find_occasions(session, cycle, stored.market)
+    result = ctx.screener.screen(ScreenRequest(cycle.id, stored.market, stored.account, occasions))
 
     def log(session: Session, row: DecisionCycle) -> None:
         session.add(result.log_row(ctx.execution.account_id, row.id))
+        session.flush()
+        _tell(ctx, session, result)
 
     values = {
         "screening": {
@@ -26,10 +36,24 @@ def screen(ctx: PipelineContext, cycle: DecisionCycle) -> Next:
             "passed": result.passed,
             "bypass": result.bypass,
             "fail_open": result.fail_open,
+            "audited": result.audited,
             "reason": result.reason,
+            "occasions": occasions.model_dump(mode="json"),
         }
     }
-    if not result.passed:
+    if not result.goes_on:
         return Next("journal", values, reason=f"hold: screened out: {result.reason}", write=log)
-    asks = ctx.researcher is not None and trigger(stored.market, cycle.id) is not None
+    asks = ctx.researcher is not None and trigger(stored.market, cycle.id, occasions) is not None
     return Next("research" if asks else "analyze", values, write=log)
+
+
+def _tell(ctx: PipelineContext, session: Session, result: ScreenResult) -> None:
+    """An alarm when Haiku fails too often, once an hour; and word when it answers again."""
+    if result.screener != "haiku":
+        return
+    account_id, now = ctx.execution.account_id, ctx.execution.clock.wall_now()
+    health = screener_health(session, account_id, now)
+    if result.fail_open and health.alarm is not None:
+        notices.alert_once(session, account_id, FAILING, "WARN", health.alarm, within_s=REMINDED_EVERY_S, now=now)
+    elif not result.fail_open and health.recovered:
+        notices.alert(session, account_id, ANSWERING, "INFO", "haiku answers again: candles are screened")

@@ -10,20 +10,21 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from brain.claude.answer import understand, usage_of
-from brain.claude.decision_schema import WireDecision, to_decision, wire_schema
+from brain.claude.decision_schema import Offer, WireDecision, to_decision, wire_schema
 from brain.costs import Usage
 from brain.wire import parse_object
-from tests.brain.conftest import INST
+from tests.brain.conftest import INST, make_market
 from tests.brain.test_opus import LONG
 from tests.brain.test_wire import JSON
 from trading.decision import INDICATORS, Decision, Invalidation
 
 USAGE = {"input_tokens": 10, "output_tokens": 5}
+OFFER = Offer(INST, Decimal(5), make_market().frames)
 ODD = JSON | st.sampled_from(["OPEN_LONG", INST, "market", -1, 0, 1e308, "9" * 400, "\x00", [], {}])
 
 
 def decision_in(body: dict[str, Any]) -> Decision | None:
-    read = understand(parse_object(json.dumps(body)), lambda answer: to_decision(answer, INST))
+    read = understand(parse_object(json.dumps(body)), lambda answer: to_decision(answer, OFFER))
     assert (read.value is None) == (read.outcome != "ok") == (read.error is not None)
     return read.value
 

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
+from brain.occasions import Occasions
 from brain.perplexity_research import PerplexityResearcher
 from brain.research import ResearchRequest, cache_key, trigger
 from models import LlmCall, ResearchEntry
@@ -144,11 +145,13 @@ def test_a_passing_trouble_is_tried_again(build: Any, api: PerplexityStandin) ->
         ({"funding_rate": Decimal("-0.0004")}, {}, "funding"),
         ({"change_1h_pct": None, "funding_rate": None}, {}, None),
         ({}, {"news": "CPI"}, "news window"),
-        ({}, {"requested": "What of the ETF?"}, "requested"),
+        ({}, {"requested": "What of the ETF?"}, "opus asked"),
+        ({}, {"open_interest_change_pct": -10.4}, "open interest"),
+        ({}, {"open_interest_change_pct": 9.9}, None),
     ],
 )
-def test_when_there_is_a_question(changed: dict[str, Any], arguments: dict[str, str], expected: str | None) -> None:
-    request = trigger(make_market(**changed), 1, **arguments)
+def test_when_there_is_a_question(changed: dict[str, Any], arguments: dict[str, Any], expected: str | None) -> None:
+    request = trigger(make_market(**changed), 1, Occasions(**arguments))
     assert (request.trigger if request else None) == expected
 
 

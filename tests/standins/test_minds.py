@@ -1,14 +1,15 @@
 """The stand-in's mind reads the prompts as they are written today: it screens, and it trades with the hour."""
 
 import json
+from decimal import Decimal
 from typing import Any
 
 import pytest
 
-from brain.claude.decision_schema import to_decision, wire_schema
+from brain.claude.decision_schema import Offer, to_decision, wire_schema
 from brain.claude.haiku import SCHEMA
 from brain.prompts import load
-from brain.prompts.decision import user_text
+from brain.prompts.decision import DecisionPrompts
 from brain.prompts.market import render_market
 from standins import minds
 from standins.__main__ import Misused, order
@@ -38,7 +39,9 @@ def market(**hour: float) -> MarketSnapshot:
 )
 def test_it_trades_with_the_hour(hour: dict[str, float], positions: tuple[Any, ...], action: Action) -> None:
     request = make_request(market=market(**hour), account=make_account(*positions))
-    decision = to_decision(minds.answer(asked(user_text(request), wire_schema((INST,)))), INST)
+    text = DecisionPrompts.current().user_text(request)
+    offer = Offer(INST, Decimal(5), request.market.frames)
+    decision = to_decision(minds.answer(asked(text, wire_schema((INST,)))), offer)
     assert decision.action is action
     if action is not Action.HOLD:
         sign = 1 if action is Action.OPEN_LONG else -1
