@@ -4,10 +4,11 @@ No setting here gives at-most-once: the compare-and-set row in PostgreSQL does. 
 line. A message carries ids only; losing one costs time (the sweep re-sends it), never truth.
 """
 
-import os
 from dataclasses import dataclass
 
 from kombu import Queue
+
+from secret_files import secret
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +58,7 @@ workers = {
     "account": Worker("account", "tasks.account", "threads", 3),
 }
 
-broker_url = os.environ.get("CELERY_BROKER_URL", "redis://127.0.0.1:6379/1")
+broker_url = secret("CELERY_BROKER_URL") or "redis://127.0.0.1:6379/1"
 task_queues = [Queue(name) for name in queue_policies]
 task_create_missing_queues = False
 # A task's name begins with its queue: `trade.submit` runs on `trade`.
@@ -98,7 +99,6 @@ broker_transport_options = {
 
 # Beat only says "look": every job takes its slot by a unique row, so a second beat or a late tick changes nothing.
 beat_max_loop_interval = 5
-beat_sync_every = 1
 
 
 def _tick(task: str, seconds: float) -> dict[str, object]:

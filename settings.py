@@ -20,6 +20,8 @@ from dotenv import dotenv_values
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
+from secret_files import FILES_FOR, SecretFileError, with_secrets_read
+
 Percent = Annotated[Decimal, Field(gt=0, le=100)]
 Seconds = Annotated[float, Field(gt=0, le=3600, allow_inf_nan=False)]
 CHECKOUT = Path(__file__).resolve().parent
@@ -31,8 +33,13 @@ OWN_PREFIXES = (
     "PROTECTION_",
 )  # fmt: skip
 PAPER_ONLY = ("WARMUP_BARS",)
+# Read by docker compose itself from the same `.env`.
+OF_COMPOSE = (
+    "COMPOSE_PROFILES", "COMPOSE_PROJECT_NAME", "OKXBOT_IMAGE", "PYTHON_IMAGE", "POSTGRES_IMAGE", "REDIS_IMAGE",
+    "GRAFANA_IMAGE",
+)  # fmt: skip
 # Set by the supervisor and by tests for their own use; no settings.
-OF_THE_RUNTIME = ("OKXBOT_READY_FILE", "OKXBOT_SERVICE", "OKXBOT_TEST")
+OF_THE_RUNTIME = ("OKXBOT_READY_FILE", "OKXBOT_SERVICE", "OKXBOT_TEST", "OKXBOT_IMAGE")
 
 
 class SettingsError(ValueError):
@@ -63,9 +70,10 @@ class Settings(BaseSettings):
     okxbot_home: Path = Field(
         Path("~/.okxbot"), description="Folder of everything a running bot keeps: data, logs, generated secrets."
     )
-    infrastructure: Literal["embedded", "external"] = Field(
+    infrastructure: Literal["embedded", "external", "compose"] = Field(
         "embedded",
-        description="embedded: `okxbot up` starts its own PostgreSQL and Redis; external: DATABASE_URL, REDIS_URL.",
+        description="embedded: `okxbot up` starts its own PostgreSQL and Redis; external: DATABASE_URL, REDIS_URL; "
+        "compose: the services are containers (set by docker-compose.yml).",
     )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Least severe log line shown.")
     log_format: Literal["auto", "json", "console"] = Field(
@@ -74,6 +82,10 @@ class Settings(BaseSettings):
 
     # Connections (set by `okxbot up` for its services; by compose otherwise).
     database_url: SecretStr | None = Field(None, description="PostgreSQL, e.g. postgresql://user:pw@host/trading_bot.")
+    database_owner_url: SecretStr | None = Field(
+        None,
+        description="The same as the role that owns the tables: migrations, backup. Default: DATABASE_URL.",
+    )
     redis_url: SecretStr | None = Field(None, description="Redis database 0: control and market data.")
     celery_broker_url: SecretStr | None = Field(None, description="Redis database 1: Celery's broker.")
     okx_rest_url: str = Field("https://www.okx.com", description="Base URL of the OKX v5 REST interface.")
@@ -244,7 +256,7 @@ class Settings(BaseSettings):
     def _absolute(cls, value: Path) -> Path:
         return value.expanduser().resolve()
 
-    @field_validator("database_url", mode="after")
+    @field_validator("database_url", "database_owner_url", mode="after")
     @classmethod
     def _driver(cls, value: SecretStr | None) -> SecretStr | None:
         """SQLAlchemy 2.1 reads a plain `postgresql://` as psycopg 3; this project uses psycopg2."""
@@ -261,8 +273,8 @@ class Settings(BaseSettings):
     def _analyst_has_its_key(self) -> Self:
         if self.analyst == "claude" and self.anthropic_api_key is None:
             raise ValueError("ANTHROPIC_API_KEY: is required by ANALYST=claude; set it, or ANALYST=rules")
-        if self.infrastructure == "external" and (self.database_url is None or self.redis_url is None):
-            raise ValueError("DATABASE_URL and REDIS_URL: are required by INFRASTRUCTURE=external")
+        if self.infrastructure != "embedded" and (self.database_url is None or self.redis_url is None):
+            raise ValueError(f"DATABASE_URL and REDIS_URL: are required by INFRASTRUCTURE={self.infrastructure}")
         return self
 
     @property
@@ -322,6 +334,16 @@ class PaperSettings(Settings):
         if not named:
             raise ValueError("must be synthetic, or candle files separated by commas")
         return ",".join(name + sign + str(Path(file).expanduser().resolve()) for name, sign, file in named)
+
+    @model_validator(mode="after")
+    def _exchange_of_the_compose_file(self) -> Self:
+        """Among containers the paper exchange is the one of that name."""
+        if self.infrastructure == "compose":
+            own = {"okx_rest_url": "http://exchange:8080", "okx_ws_url": "ws://exchange:8080"}
+            for name, url in own.items():
+                if name not in self.model_fields_set:
+                    object.__setattr__(self, name, url)
+        return self
 
     @model_validator(mode="after")
     def _instruments_of_the_files(self) -> Self:
@@ -426,13 +448,20 @@ def load_settings(environ: dict[str, str] | None = None, *, dotenv: bool = True)
     """
     env = {k.upper(): v for k, v in (os.environ if environ is None else environ).items() if v != ""}
     file_values = _dotenv(env.get("OKXBOT_HOME", "~/.okxbot")) if dotenv else {}
+    try:
+        # The environment comes before the file, for a secret given by a file as well.
+        env = with_secrets_read(env)
+        named = {k: v for k, v in file_values.items() if k.removesuffix("_FILE") not in env}
+        file_values = with_secrets_read(named)
+    except SecretFileError as trouble:
+        raise SettingsError(str(trouble)) from None
     merged = file_values | env
     mode = merged.get("TRADING_MODE", "paper")
     if mode not in _TYPES:
         raise SettingsError(f"TRADING_MODE: must be one of paper, demo, live, not {mode!r}")
     cls = _TYPES[mode]
     known = {name.upper() for name in cls.model_fields}
-    problems = [_unknown(k, known, ".env") for k in file_values if k not in known]
+    problems = [_unknown(k, known, ".env") for k in file_values if k not in known.union(FILES_FOR, OF_COMPOSE)]
     everything = known.union(*({n.upper() for n in t.model_fields} for t in _TYPES.values()))
     for key in env:
         if key in known or key in file_values:

@@ -64,6 +64,7 @@ def _checks() -> Iterator[Check]:
     yield "market", lambda: check_market(settings)
     if not isinstance(settings, PaperSettings):
         yield "exchange and clock", lambda: check_exchange(settings.okx_rest_url)
+        yield "API key", lambda: check_key(settings)
     yield "old databases", check_orphans
     yield "bot", lambda: check_bot(home)
 
@@ -181,6 +182,26 @@ def check_exchange(rest_url: str) -> str:
     if skew > MOST_SKEW_S:
         raise OperatorError(f"this machine's clock is {skew:.0f} s off; orders would be refused; switch on NTP")
     return f"{rest_url} answers, the clock is right"
+
+
+def check_key(settings: AnySettings) -> str:
+    """It may trade, may not withdraw, and works from this machine's address only."""
+    from exchange.client import OkxExchange
+    from exchange.errors import ReadFailed
+
+    try:
+        config = OkxExchange.from_settings(settings).account_config()
+    except ReadFailed as failure:
+        raise OperatorError(f"the exchange does not accept it: {failure}") from None
+    if "withdraw" in config.permissions:
+        raise OperatorError("it may withdraw, the bot will not start with it: make one with read and trade permission")
+    if "trade" not in config.permissions:
+        raise OperatorError("it may not trade: give it the trade permission on OKX")
+    if not config.linked_ips:
+        raise OperatorError(
+            "it works from any address: link it to this machine's IP address on OKX (API, edit the key)"
+        )
+    return f"account {config.uid}, {', '.join(config.permissions)}, from {', '.join(config.linked_ips)} only"
 
 
 def check_orphans() -> str:

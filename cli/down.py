@@ -18,6 +18,8 @@ _FOREGROUND_WITHIN = 180
 
 def run_down() -> None:
     settings = load_settings()
+    if settings.infrastructure == "compose":
+        raise OperatorError("the services of this bot are containers: stop them with `docker compose stop`")
     home = Home(settings.okxbot_home)
     if not home.run.is_dir():
         print(f"no bot was ever started in {home.folder}")

@@ -20,7 +20,7 @@ def print_environment() -> None:
     plan = plan_of(settings, home)
     values = {
         "DATABASE_URL": plan.dsn,
-        "REDIS_URL": plan.redis_url,
+        "REDIS_URL": plan.operator_redis_url,
         "OKX_REST_URL": plan.okx_rest_url,
         "OKX_WS_URL": plan.okx_ws_url,
     }

@@ -6,6 +6,7 @@ command with status 130. Each command lives in a module of its own; they are imp
 """
 
 import sys
+from pathlib import Path
 
 import typer
 from typer.exceptions import TyperException
@@ -139,6 +140,27 @@ def clean(
     from cli.clean import run_clean
 
     run_clean(yes=yes)
+
+
+@app.command()
+def backup(
+    to: Path | None = typer.Option(None, help="Folder of the backups. [default: backups in the home folder]"),
+    keep: int = typer.Option(14, min=1, help="So many of this account are kept, older ones removed."),
+) -> None:
+    """Write the bot's whole database into a checked file; the bot may run."""
+    from cli.backup import run_backup
+
+    run_backup(to=to, keep=keep)
+
+
+@app.command()
+def restore(
+    file: Path = typer.Argument(help="A .dump made by `okxbot backup`, its .json beside it."),
+) -> None:
+    """Bring a backup back; the bot must be stopped. What is there is kept under another name."""
+    from cli.backup import run_restore
+
+    run_restore(file=file)
 
 
 @app.command()

@@ -22,8 +22,13 @@ def account_config(row: Row) -> AccountConfig:
         uid=required_text(row, "uid", "account config"),
         acct_lv=required_text(row, "acctLv", "account config"),
         pos_mode=required_text(row, "posMode", "account config"),
-        permissions=tuple(part.strip() for part in text(row, "perm").split(",") if part.strip()),
+        permissions=_listed(row, "perm"),
+        linked_ips=_listed(row, "ip"),
     )
+
+
+def _listed(row: Row, name: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text(row, name).split(",") if part.strip())
 
 
 def balance(row: Row) -> BalanceReport:

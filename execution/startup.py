@@ -44,7 +44,7 @@ def bind_and_verify(
     `by_operator`: a person started the bot, which may lift automatic halts; a supervisor's restart never does.
     """
     config = exchange.account_config()
-    _verify_account(settings, config)
+    verify_account(settings, config)
     binding = _bind(settings, sessions, config.uid)
     _set_net_mode(exchange, config)
     for inst_id in settings.instruments:
@@ -65,14 +65,15 @@ def bind_and_verify(
     return binding
 
 
-def _verify_account(settings: AnySettings, config: AccountConfig) -> None:
+def verify_account(settings: AnySettings, config: AccountConfig) -> None:
+    """Whose account, what its key may do, in which mode it is. Raises Refused."""
     if isinstance(settings, LiveSettings) and settings.live_account_uid != config.uid:
         raise Refused(
             f"LIVE_ACCOUNT_UID names account {settings.live_account_uid}, but the API key belongs to {config.uid}"
         )
     if "withdraw" in config.permissions:
         raise Refused("the API key may withdraw: make one with read and trade permission only")
-    if config.permissions and "trade" not in config.permissions:
+    if "trade" not in config.permissions:
         raise Refused("the API key may not trade: give it the trade permission")
     if config.acct_lv != FUTURES_MODE:
         raise Refused(

@@ -6,9 +6,12 @@ from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event
-from sqlalchemy.exc import DisconnectionError
+import structlog
+from sqlalchemy import Connection, Engine, PoolProxiedConnection, QueuePool, create_engine, event
+from sqlalchemy.exc import DisconnectionError, TimeoutError
 from sqlalchemy.orm import Session, sessionmaker
+
+logger = structlog.get_logger()
 
 SessionFactory = sessionmaker[Session]
 
@@ -23,6 +26,24 @@ POOLS: dict[str, tuple[int, int]] = {
 FACE_POOL = (5, 5)
 
 
+class OutspokenPool(QueuePool):
+    """Says in the log that it is exhausted, and what to raise; whoever wanted a connection fails as before."""
+
+    def connect(self) -> PoolProxiedConnection:
+        try:
+            return super().connect()
+        except TimeoutError:
+            logger.error(
+                "pool_exhausted",
+                in_use=self.checkedout(),
+                pool_size=self.size(),
+                waited_s=self.timeout(),
+                do="raise DB_POOL_SIZE or DB_MAX_OVERFLOW of this service; all pools together stay under"
+                " max_connections of PostgreSQL (docs/runbook.md)",
+            )
+            raise
+
+
 def build_engine(
     url: str, service: str = "cli", *, children: int = 1, pool_size: int | None = None, max_overflow: int | None = None
 ) -> Engine:
@@ -34,6 +55,7 @@ def build_engine(
     size, overflow = pool_size or size, overflow if max_overflow is None else max_overflow
     engine = create_engine(
         url,
+        poolclass=OutspokenPool,
         pool_size=max(1, size // children),
         max_overflow=max(1, overflow // children),
         pool_recycle=1800,

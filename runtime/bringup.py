@@ -20,6 +20,7 @@ from runtime.home import Home
 from runtime.incidents import IncidentLog
 from runtime.migrate import upgrade_to_head
 from runtime.ports import is_free
+from runtime.roles import BOT, let_log_in
 from runtime.services import CHECKOUT, CLOCKWORK, EXCHANGE, SERVERS, WORK, Service
 from runtime.supervision import SupervisorClient
 
@@ -100,7 +101,9 @@ class BringUp:
             self._plan.redis_server.wait_until_ready(give_up=lambda: self._refuse_if_down("redis"))
             self._plan.cluster.ensure_database()
             self._say("PostgreSQL and Redis run")
-        before, after = upgrade_to_head(self._plan.database_url)
+        before, after = upgrade_to_head(self._plan.owner_url)
+        if self._plan.embedded:
+            let_log_in(self._plan.owner_url, BOT, self._plan.secrets.bot_database_password)
         if before != after:
             self._say(f"database migrated from schema {before or 'empty'} to {after}")
         if self._names(EXCHANGE):

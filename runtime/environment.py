@@ -11,11 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from runtime import redis_acl, roles
 from runtime.errors import OperatorError, file_trouble
-from runtime.home import Home, Secrets
+from runtime.home import NO_SECRETS, Home, Secrets
 from runtime.neighbours import choosing_ports
 from runtime.ports import HOST, choose_port
 from runtime.postgres import Cluster
+from runtime.redis_acl import RedisPasswords
 from runtime.redis_server import RedisServer
 from settings import AnySettings, PaperSettings
 
@@ -50,14 +52,25 @@ class Plan:
 
     @property
     def redis_server(self) -> RedisServer:
-        return RedisServer(self.home.redis, self.secrets.redis_password, self.ports["redis"])
+        own = self.secrets
+        passwords = RedisPasswords(own.bot_redis_password, own.flower_redis_password, own.redis_password)
+        return RedisServer(self.home.redis, own.redis_password, self.ports["redis"], passwords)
 
     @property
     def database_url(self) -> str:
-        """As SQLAlchemy reads it."""
+        """The bot's, as SQLAlchemy reads it."""
         if self.settings.database_url is not None and not self.embedded:
             return self.settings.database_url.get_secret_value()
-        return self.cluster.url()
+        return self.cluster.url_of(roles.BOT, self.secrets.bot_database_password)
+
+    @property
+    def owner_url(self) -> str:
+        """Of the role that owns the tables, as SQLAlchemy reads it: for migrations, backup and restore."""
+        if self.embedded:
+            return self.cluster.url()
+        owner = self.settings.database_owner_url or self.settings.database_url
+        assert owner is not None, "external settings without DATABASE_URL are refused"
+        return owner.get_secret_value()
 
     @property
     def dsn(self) -> str:
@@ -68,23 +81,39 @@ class Plan:
     def redis_url(self) -> str:
         if self.settings.redis_url is not None and not self.embedded:
             return self.settings.redis_url.get_secret_value()
-        return self.redis_server.url(0)
+        return self.redis_server.url(0, redis_acl.BOT, self.secrets.bot_redis_password)
+
+    @property
+    def operator_redis_url(self) -> str:
+        """For a person with `redis-cli`: reads all, and may write the stream that halts."""
+        return self.redis_server.url(0) if self.embedded else self.redis_url
+
+    @property
+    def flower_broker_url(self) -> str:
+        """For Flower, which may not put tasks into queues."""
+        if self.embedded:
+            return self.redis_server.url(1, redis_acl.FLOWER, self.secrets.flower_redis_password)
+        return self.broker_url
 
     @property
     def broker_url(self) -> str:
         if self.embedded:
-            return self.redis_server.url(1)
+            return self.redis_server.url(1, redis_acl.BOT, self.secrets.bot_redis_password)
         if self.settings.celery_broker_url is not None:
             return self.settings.celery_broker_url.get_secret_value()
         return urlsplit(self.redis_url)._replace(path="/1").geturl()
 
     @property
     def okx_rest_url(self) -> str:
-        return f"http://{HOST}:{self.ports['exchange']}" if self.paper else self.settings.okx_rest_url
+        return f"http://{HOST}:{self.ports['exchange']}" if self._own_exchange else self.settings.okx_rest_url
 
     @property
     def okx_ws_url(self) -> str:
-        return f"ws://{HOST}:{self.ports['exchange']}" if self.paper else self.settings.okx_ws_url
+        return f"ws://{HOST}:{self.ports['exchange']}" if self._own_exchange else self.settings.okx_ws_url
+
+    @property
+    def _own_exchange(self) -> bool:
+        return self.paper and self.settings.infrastructure != "compose"
 
     @property
     def market(self) -> str:
@@ -101,6 +130,8 @@ class Plan:
     @property
     def urls(self) -> dict[str, str]:
         """What a person may open. Nothing secret in them."""
+        if self.settings.infrastructure == "compose":
+            return {"exchange": self.okx_rest_url}
         urls = {
             "flower": f"http://{HOST}:{self.ports['flower']}",
             "metrics": f"http://{HOST}:{self.ports['metrics']}/metrics",
@@ -112,6 +143,8 @@ class Plan:
 
 
 def needed_ports(settings: AnySettings) -> list[str]:
+    if settings.infrastructure == "compose":
+        return []
     servers = ["postgres", "redis"] if settings.infrastructure == "embedded" else []
     return [*servers, *(["exchange"] if isinstance(settings, PaperSettings) else []), "flower", "metrics"]
 
@@ -141,6 +174,8 @@ def plan_ports(settings: AnySettings, home: Home) -> dict[str, int]:
 
 def plan_of(settings: AnySettings, home: Home) -> Plan:
     """The plan of a home that was started before; raises `OperatorError` where it never was."""
+    if settings.infrastructure == "compose":
+        return Plan(settings, home, {}, NO_SECRETS)
     ports = home.remembered_ports()
     if any(name not in ports for name in needed_ports(settings)):
         raise OperatorError(f"no bot was started in {home.folder} yet; start one with `okxbot up`")
@@ -154,6 +189,7 @@ def service_environment(plan: Plan) -> dict[str, str]:
         "DATABASE_URL": plan.database_url,
         "REDIS_URL": plan.redis_url,
         "CELERY_BROKER_URL": plan.broker_url,
+        "FLOWER_BROKER_URL": plan.flower_broker_url,
         "OKX_REST_URL": plan.okx_rest_url,
         "OKX_WS_URL": plan.okx_ws_url,
         "FLOWER_PORT": str(plan.ports["flower"]),

@@ -27,6 +27,8 @@ from typing import Any, Self
 from runtime.errors import OperatorError, file_trouble
 
 LEAST_FREE_MB = 200
+# A home made by any version has these; the others are added where they are missing.
+_FIRST_SECRETS = ("postgres_password", "redis_password", "flower_password")
 # sockaddr_un holds 108 bytes on Linux and 104 on macOS; supervisor adds a suffix of its own while binding.
 _LONGEST_SOCKET_PATH = 85
 
@@ -35,12 +37,19 @@ _LONGEST_SOCKET_PATH = 85
 class Secrets:
     """Generated once per home. `repr` shows no value."""
 
-    postgres_password: str
-    redis_password: str
+    postgres_password: str  # owns the database: migrations, backup, restore
+    redis_password: str  # the operator's
     flower_password: str
+    bot_database_password: str
+    bot_redis_password: str
+    flower_redis_password: str
 
     def __repr__(self) -> str:
         return "Secrets(…)"
+
+
+# Among containers nothing is generated here: every password comes from a file.
+NO_SECRETS = Secrets("", "", "", "", "", "")
 
 
 @dataclass(frozen=True)
@@ -190,11 +199,15 @@ class Home:
         """The generated passwords; made at the first call."""
         path = self.folder / "secrets.json"
         names = list(Secrets.__dataclass_fields__)
-        if not path.exists():
-            self.write_private(path, json.dumps({name: secrets.token_urlsafe(24) for name in names}))
-        found = self._read_json(path)
-        if sorted(found) != sorted(names) or not all(isinstance(value, str) and value for value in found.values()):
-            raise OperatorError(f"{path} is damaged; restore it from a backup (the database knows its passwords)")
+        found: dict[str, Any] = {}
+        if path.exists():
+            found = self._read_json(path)
+            of_strings = all(isinstance(value, str) and value for value in found.values())
+            if not of_strings or not set(_FIRST_SECRETS) <= set(found) <= set(names):
+                raise OperatorError(f"{path} is damaged; restore it from a backup (the database knows its passwords)")
+        if missing := {name: secrets.token_urlsafe(24) for name in names if name not in found}:
+            found |= missing
+            self.write_private(path, json.dumps(found))
         return Secrets(**found)
 
     def remembered_ports(self) -> dict[str, int]:

@@ -85,11 +85,15 @@ class Cluster:
         return self.folder.resolve() / "data"
 
     def dsn(self, database: str = DATABASE) -> str:
-        """Connection URL as libpq and psql read it. Holds the password: never log it."""
+        """The owner's connection URL as libpq and psql read it. Holds the password: never log it."""
         return f"postgresql://{ROLE}:{self.password}@{HOST}:{self.port}/{database}"
 
+    def url_of(self, role: str, password: str) -> str:
+        """Another role's connection URL as SQLAlchemy reads it. Holds the password: never log it."""
+        return f"postgresql+psycopg2://{role}:{password}@{HOST}:{self.port}/{DATABASE}"
+
     def url(self, database: str = DATABASE) -> str:
-        """Connection URL as SQLAlchemy reads it. Holds the password: never log it."""
+        """The owner's connection URL as SQLAlchemy reads it. Holds the password: never log it."""
         return self.dsn(database).replace("postgresql://", "postgresql+psycopg2://", 1)
 
     @property

@@ -1,6 +1,7 @@
 """The embedded Redis (Valkey): a folder on disk and, for tests, a running server.
 
-Contract: `RedisServer(folder, password, port)` is the server of one home: `prepare()` writes its configuration
+Contract: `RedisServer(folder, password, port, acl)` is the server of one home; without `acl`, one user who may do
+everything. `prepare()` writes its configuration
 (readable by its owner only, the password is in it), `argv()` runs it in the foreground, on loopback only,
 append-only file on, nothing evicted. Database 0 carries control and market data, database 1 Celery's messages.
 Failure: `OperatorError`. Times are wall seconds.
@@ -24,6 +25,7 @@ from redis.retry import Retry
 
 from runtime.errors import OperatorError, file_trouble
 from runtime.ports import HOST, free_port
+from runtime.redis_acl import RedisPasswords, acl_lines
 from runtime.server_process import ServerProcess
 
 
@@ -64,18 +66,19 @@ def redis_program() -> Path:
 class RedisServer:
     """One Redis data folder and how its server is run."""
 
-    def __init__(self, folder: Path, password: str, port: int) -> None:
+    def __init__(self, folder: Path, password: str, port: int, acl: RedisPasswords | None = None) -> None:
         self.folder = folder
         self.password = password
         self.port = port
+        self._acl = acl
 
     @property
     def configuration(self) -> Path:
         return self.folder / "redis.conf"
 
-    def url(self, database: int = 0) -> str:
-        """Connection URL. Holds the password: never log it."""
-        return f"redis://:{self.password}@{HOST}:{self.port}/{database}"
+    def url(self, database: int = 0, user: str = "", password: str = "") -> str:
+        """Connection URL, without a user that of `password`. Holds the password: never log it."""
+        return f"redis://{user}:{password or self.password}@{HOST}:{self.port}/{database}"
 
     def prepare(self) -> None:
         """Write the configuration; the data of an earlier run stay."""
@@ -83,7 +86,7 @@ class RedisServer:
             [
                 f"bind {HOST}",
                 f"port {self.port}",
-                f"requirepass {self.password}",
+                *([f"requirepass {self.password}"] if self._acl is None else acl_lines(self._acl)),
                 f'dir "{self.folder}"',
                 "appendonly yes",
                 "appendfsync everysec",

@@ -66,10 +66,11 @@ def _servers(plan: Plan) -> list[Service]:
     ]  # fmt: skip
 
 
-def _exchange(plan: Plan, settings: PaperSettings) -> Service:
+def exchange_argv(settings: PaperSettings, host: str, port: int, data: Path, market: str) -> tuple[str, ...]:
+    """The paper exchange of these settings; `market` as they name it, files by absolute paths."""
     argv = _python(
-        "paper", "--host", "127.0.0.1", "--port", str(plan.ports["exchange"]), "--data", str(plan.home.exchange),
-        "--market", plan.market, "--speed", str(settings.paper_speed), "--seed", str(settings.paper_seed),
+        "paper", "--host", host, "--port", str(port), "--data", str(data),
+        "--market", market, "--speed", str(settings.paper_speed), "--seed", str(settings.paper_seed),
         "--warmup-bars", str(settings.warmup_bars), "--equity", str(settings.paper_equity),
     )  # fmt: skip
     # With candle files the instruments are those in the files.
@@ -77,6 +78,11 @@ def _exchange(plan: Plan, settings: PaperSettings) -> Service:
         argv += ("--instruments", ",".join(settings.instruments))
     if settings.paper_market == "okx":
         argv += ("--okx-rest", settings.okx_rest_url, "--okx-ws", settings.okx_ws_url)
+    return argv
+
+
+def _exchange(plan: Plan, settings: PaperSettings) -> Service:
+    argv = exchange_argv(settings, "127.0.0.1", plan.ports["exchange"], plan.home.exchange, plan.market)
     return Service("exchange", argv, EXCHANGE, 5)
 
 

@@ -183,6 +183,8 @@ def run_session(
     """Run until asked to stop or, detached, until everything is up. `seconds` count from the moment everything is up;
     `quiet()` ends any progress display.
     """
+    if settings.infrastructure == "compose":
+        raise OperatorError("the services of this bot are containers: start them with `docker compose up -d`")
     # Every file this process and its children make is their owner's alone.
     os.umask(0o077)
     home = Home(settings.okxbot_home)

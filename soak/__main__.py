@@ -6,6 +6,7 @@ Nothing it starts is left behind, and it touches no bot: everything runs in fold
 import json
 import logging
 import signal
+import sys
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -19,7 +20,9 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from soak import crash, flatten_race, full_disk, halt_race, random_schedules
+from soak import containers, crash, flatten_race, full_disk, halt_race, random_schedules
+from soak import hours as long_run
+from soak.engine import NoEngine
 from soak.lean import lean_stack
 from soak.whole import whole_bot
 
@@ -66,10 +69,27 @@ def disk() -> None:
         _finish(full_disk.full_disk(folder))
 
 
+@app.command()
+def hours(virtual: Annotated[float, typer.Option(min=0.5, help="Hours of market time.")] = 6, seed: Seed = 1) -> None:
+    """Hours of market time at speed under faults: memory, queues, invariants, every cycle accounted for."""
+    _finish(_hours(virtual, seed))
+
+
+@app.command("containers")
+def in_containers() -> None:
+    """The compose file on a Docker engine: up, a first trade, halts, restarts, an orderly end."""
+    try:
+        with _folder() as folder:
+            _finish(containers.prove(folder, lambda line: print(line, file=sys.stderr, flush=True)))
+    except NoEngine as missing:
+        sys.stderr.write(f"soak: {missing}\n")
+        raise typer.Exit(2) from None
+
+
 @app.command("all")
 def everything(count: Annotated[int, typer.Option(min=1, help="Random schedules.")] = 200, seed: Seed = 1) -> None:
     """All of them, one after the other."""
-    _finish(_halt(2500, seed), _flatten(20), _crash(""), _schedules(count, seed))
+    _finish(_halt(2500, seed), _flatten(20), _crash(""), _hours(6, seed), _schedules(count, seed))
 
 
 def _crash(only: str) -> dict[str, Any]:
@@ -105,6 +125,14 @@ def _schedules(count: int, seed: int, within: float = float("inf")) -> dict[str,
     for _ in _progress("random schedules", run(), count):
         pass
     return {"proof": "random-schedules"} | report.as_dict()
+
+
+def _hours(virtual: float, seed: int) -> dict[str, Any]:
+    with _folder() as folder, whole_bot(folder / "home", everything=True) as bot:
+        report = long_run.Report()
+        for _ in _progress("virtual hours", long_run.run(bot, virtual, seed, report), int(virtual) + 1):
+            pass
+    return {"proof": "hours"} | report.as_dict()
 
 
 def _halt(rounds: int, seed: int) -> dict[str, Any]:

@@ -1,7 +1,8 @@
-"""`python -m soak.bring_up [--down]`: the whole bot of OKXBOT_HOME as `okxbot up --detach` starts it, to be disturbed.
+"""`python -m soak.bring_up [--down] [--everything]`: the whole bot of OKXBOT_HOME, to be disturbed; as `okxbot up`
+starts it detached.
 
-The same supervisor and the same services, but for those no order needs (models, Flower, Telegram), and an exchange
-whose faults may be ordered and whose switches may be changed.
+The same supervisor and the same services, but for those no order needs (models, Flower, Telegram; `--everything`: but
+for Telegram), and an exchange whose faults may be ordered and whose switches may be changed.
 """
 
 import dataclasses
@@ -20,9 +21,10 @@ LEFT_OUT = ("haiku", "opus", "perplexity", "reflection", "flower", "metrics", "t
 
 def table(plan: Plan) -> list[Service]:
     """The services of a bot to be disturbed."""
+    left_out = ("telegram",) if "--everything" in sys.argv else LEFT_OUT
     found = []
     for service in services_for(plan):
-        if service.name in LEFT_OUT:
+        if service.name in left_out:
             continue
         if service.name == "exchange":
             start = service.argv.index("paper") + 1

@@ -118,7 +118,7 @@ def _one(bot: WholeBot, seed: int, report: Report) -> Outcome:
         waited_for: list[str] = []
         left = _converge(bot, waited_for)
         took = monotonic() - calmed
-        halts = _resume(bot)
+        halts = resume_if_halted(bot)
     duplicates = bot.judge.duplicates()
     return Outcome(seed, done, took, naked.longest_s, naked.total_s, waited_for, halts, duplicates, left)
 
@@ -159,7 +159,7 @@ def _converge(bot: WholeBot, waited_for: list[str]) -> list[str]:
     return left
 
 
-def _resume(bot: WholeBot) -> list[str]:
+def resume_if_halted(bot: WholeBot) -> list[str]:
     """The next schedule wants to trade; returns a halt that the bot, not the schedule, had ordered."""
     with bot.ctx.sessions() as session:
         state = session.get_one(BotState, bot.ctx.account_id)

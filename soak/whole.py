@@ -142,19 +142,22 @@ class WholeBot:
 
 
 @contextmanager
-def whole_bot(home: Path, **settings: str) -> Iterator[WholeBot]:
-    """Start it, hand it over, stop it. Raises OperatorError when it does not start."""
+def whole_bot(home: Path, *, everything: bool = False, **settings: str) -> Iterator[WholeBot]:
+    """Start it, hand it over, stop it; `everything`: with the services no order needs. Raises OperatorError when it
+    does not start.
+    """
+    which = ("--everything",) if everything else ()
     keep = {k: v for k, v in os.environ.items() if k in ("PATH", "HOME", "LANG", "TMPDIR")}
     failpoints = home / "failpoints"
     failpoints.mkdir(parents=True, exist_ok=True)
     named = {"OKXBOT_HOME": str(home), "OKXBOT_TEST_FAILPOINT": str(failpoints)} | LOOSE | settings
     environment = keep | named
     try:
-        _command(environment)
+        _command(environment, *which)
         with _connect(home, named) as bot:
             yield bot
     finally:
-        _command(environment, "--down")
+        _command(environment, "--down", *which)
 
 
 def _command(environment: dict[str, str], *arguments: str) -> None:

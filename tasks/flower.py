@@ -13,6 +13,7 @@ from pathlib import Path
 sys.modules["rich"] = None  # type: ignore[assignment]
 import structlog  # noqa: E402
 
+from secret_files import SecretFileError, secret  # noqa: E402
 from settings import load_settings  # noqa: E402
 
 
@@ -34,7 +35,14 @@ def _memory() -> Path:
 def main() -> int:
     """Serve until told to stop. Refuses to start without a password: Flower's interface could start tasks."""
     os.environ["OKXBOT_SERVICE"] = "flower"
-    if ":" not in os.environ.get("FLOWER_BASIC_AUTH", ""):
+    try:
+        # Flower itself reads the variable only.
+        os.environ["FLOWER_BASIC_AUTH"] = secret("FLOWER_BASIC_AUTH")
+        os.environ.pop("FLOWER_BASIC_AUTH_FILE", None)
+    except SecretFileError as trouble:
+        sys.stderr.write(f"okxbot: {trouble}\n")
+        return 2
+    if ":" not in os.environ["FLOWER_BASIC_AUTH"]:
         sys.stderr.write("okxbot: flower needs FLOWER_BASIC_AUTH=user:password in its environment\n")
         return 2
     import click
@@ -45,6 +53,9 @@ def main() -> int:
     from tasks.app import app, own_logging
 
     own_logging()
+    # Its own user in Redis may watch and not put tasks into queues.
+    if broker := secret("FLOWER_BROKER_URL"):
+        app.conf.broker_url = broker
     # Called without Celery's command line, which imports every command there is.
     context = CLIContext(app=app, no_color=True, workdir=None, quiet=True)
     arguments = [

@@ -247,3 +247,4 @@ class AccountConfig:
     acct_lv: str  # 2 = Futures mode
     pos_mode: str  # net_mode | long_short_mode
     permissions: tuple[str, ...] = field(default=())
+    linked_ips: tuple[str, ...] = field(default=())  # addresses the API key may be used from; none: from anywhere

@@ -18,6 +18,7 @@ from runtime.leftovers import find_leftovers
 from runtime.migrate import upgrade_to_head
 from runtime.orphans import note_of
 from runtime.ports import free_port
+from runtime.roles import BOT, let_log_in
 from settings import load_settings
 from trading.clock import wall_now
 
@@ -40,7 +41,8 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
     plan.cluster.prepare()
     with database_alone(plan) as alone:
         alone.cluster.ensure_database()
-        upgrade_to_head(alone.database_url)
+        upgrade_to_head(alone.owner_url)
+        let_log_in(alone.owner_url, BOT, plan.secrets.bot_database_password)
         engine = build_engine(alone.database_url)
         with build_sessions(engine).begin() as session:
             account = Account(mode="paper", uid="1", order_prefix="t")

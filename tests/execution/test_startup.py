@@ -1,5 +1,6 @@
 """Whose database, which account: refused in one line, or set up as the bot needs it."""
 
+import dataclasses
 from datetime import UTC, datetime
 from decimal import Decimal
 
@@ -9,8 +10,9 @@ from sqlalchemy import select
 from execution.binding import read_binding
 from execution.errors import Refused
 from execution.identifiers import attached_id, cl_ord_id, cycle_basis, is_attached, is_ours, new_prefix, position_basis
-from execution.startup import bind_and_verify
+from execution.startup import bind_and_verify, verify_account
 from models import Account, PlaybookVersion
+from settings import SettingsError, load_settings
 from trading.orders import Leg
 
 
@@ -44,6 +46,26 @@ def test_a_database_of_another_account_is_refused(unbound):
         session.scalars(select(Account)).one().uid = "4711"
     with pytest.raises(Refused, match="belongs to paper account 4711"):
         bind(unbound)
+
+
+@pytest.mark.parametrize(
+    ("permissions", "said"),
+    [(("read_only", "trade", "withdraw"), "may withdraw"), (("read_only",), "may not trade"), ((), "may not trade")],
+)
+def test_a_key_that_may_do_too_much_or_too_little_is_refused(bot, permissions, said):
+    config = dataclasses.replace(bot.okx.account_config(), permissions=permissions)
+    with pytest.raises(Refused, match=said):
+        verify_account(bot.settings, config)
+
+
+def test_live_trades_only_the_account_its_owner_has_named(bot):
+    key = {"TRADING_MODE": "live", "OKX_API_KEY": "k", "OKX_SECRET_KEY": "s", "OKX_PASSPHRASE": "p"}
+    with pytest.raises(SettingsError, match="LIVE_ACCOUNT_UID: is required"):
+        load_settings(key, dotenv=False)
+    config = bot.okx.account_config()
+    verify_account(load_settings(key | {"LIVE_ACCOUNT_UID": config.uid}, dotenv=False), config)
+    with pytest.raises(Refused, match="LIVE_ACCOUNT_UID names account 4711, but the API key belongs to"):
+        verify_account(load_settings(key | {"LIVE_ACCOUNT_UID": "4711"}, dotenv=False), config)
 
 
 def test_an_unbound_database_is_named(sessions):

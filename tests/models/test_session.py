@@ -1,11 +1,16 @@
 """What a statement costs and promises: its own transaction, with or without waiting for the disk."""
 
 import pytest
+import structlog
 from sqlalchemy import func, select, text
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, TimeoutError
 
-from models.session import at_once, build_engine, build_sessions
+from models.session import FACE_POOL, POOLS, at_once, build_engine, build_sessions
+from runtime.postgres import SERVER_SETTINGS
+from runtime.roles import BOT, MOST_CONNECTIONS
 
+SERVICES = ("orchestrator", "market-feed", "account-feed", "trade", "protect", "account", "haiku", "opus", "perplexity",
+            "reflection", "telegram", "cli")  # fmt: skip
 DURABILITY = select(func.current_setting("synchronous_commit"))
 
 
@@ -57,3 +62,27 @@ def test_a_connection_whose_server_has_gone_is_replaced_before_use(sessions):
     # In its place: the pool has both, and the one that was ended is not given out again.
     with at_once(sessions) as one, at_once(sessions) as two:
         assert first not in {pool_member.scalar(text("SELECT pg_backend_pid()")) for pool_member in (one, two)}
+
+
+def test_an_exhausted_pool_is_named_in_the_log_with_what_to_raise(database_url):
+    engine = build_engine(database_url, "trade", pool_size=1, max_overflow=0)
+    engine.pool._timeout = 0.05
+    with structlog.testing.capture_logs() as logged, engine.connect(), engine.connect(), pytest.raises(TimeoutError):
+        engine.connect()
+    engine.dispose()
+    (said,) = [line for line in logged if line["event"] == "pool_exhausted"]
+    assert (said["in_use"], said["log_level"]) == (2, "error")
+    assert "DB_MAX_OVERFLOW" in said["do"]
+
+
+def test_no_statement_and_no_lock_is_waited_for_without_end(sessions):
+    with at_once(sessions) as connection:
+        shown = [connection.scalar(text(f"SHOW {name}")) for name in ("statement_timeout", "lock_timeout")]
+    assert shown == ["30s", "10s"]
+
+
+def test_all_pools_together_stay_within_what_the_server_allows():
+    most = sum(sum(POOLS.get(service, FACE_POOL)) for service in SERVICES)
+    assert most <= MOST_CONNECTIONS[BOT]
+    reserved = 3 + 5  # the superuser's, and the owner's for migrations and backups
+    assert sum(MOST_CONNECTIONS.values()) + reserved <= int(SERVER_SETTINGS["max_connections"])

@@ -44,7 +44,7 @@ def test_promised_port_is_not_given_twice() -> None:
 def test_service_environment_names_every_connection(tmp_path: Path) -> None:
     found = plan(tmp_path)
     environment = service_environment(found)
-    assert environment["DATABASE_URL"].startswith("postgresql+psycopg2://okxbot:")
+    assert environment["DATABASE_URL"].startswith("postgresql+psycopg2://okxbot_bot:")
     assert environment["REDIS_URL"].endswith("/0")
     assert environment["CELERY_BROKER_URL"].endswith("/1")
     assert environment["OKX_WS_URL"] == f"ws://127.0.0.1:{found.ports['exchange']}"

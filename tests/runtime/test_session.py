@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -132,7 +133,7 @@ def test_every_file_of_a_running_bot_is_its_owners_alone(bot: SmallBot) -> None:
 
 def assert_no_password_is_visible(home: Home) -> None:
     secrets = home.secrets()
-    words = (secrets.postgres_password, secrets.redis_password, secrets.flower_password)
+    words = tuple(asdict(secrets).values())
     for each in find_leftovers(home):
         assert not any(word in " ".join(each.process.cmdline()) for word in words)
     assert not any(word in (home.run / "supervisord.conf").read_text() for word in words)

@@ -1,0 +1,35 @@
+"""Who may do what in the database: the owner migrates, the bot works with rows, the reader only looks.
+
+Contract: `let_log_in(url, role, password)` gives a role of the migrations its password and its limits; `url` is the
+owner's. Safe to repeat. The password travels as a SCRAM verifier only: neither the server's log nor
+`pg_stat_activity` ever shows it. Raises `OperatorError` when the owner may not.
+"""
+
+import psycopg2
+from psycopg2.extensions import encrypt_password, quote_ident
+
+from runtime.errors import OperatorError
+
+BOT, READER = "okxbot_bot", "okxbot_reader"
+# Connections a role may hold: all services of a bot at their pools' limits, and a few dashboards.
+MOST_CONNECTIONS = {BOT: 170, READER: 15}
+
+
+def let_log_in(url: str, role: str, password: str) -> None:
+    """`url` as SQLAlchemy reads it."""
+    try:
+        connection = psycopg2.connect(url.replace("postgresql+psycopg2://", "postgresql://", 1), connect_timeout=5)
+        try:
+            connection.autocommit = True
+            verifier = encrypt_password(password, role, connection, "scram-sha-256")
+            with connection.cursor() as cursor:
+                cursor.execute(
+                    f"ALTER ROLE {quote_ident(role, connection)} LOGIN CONNECTION LIMIT {MOST_CONNECTIONS[role]}"
+                    " PASSWORD %s",
+                    (verifier,),
+                )
+        finally:
+            connection.close()
+    except psycopg2.Error as trouble:
+        reason = str(trouble).strip().splitlines()[0]
+        raise OperatorError(f"the database role {role} could not be given its password: {reason}") from None
