@@ -25,6 +25,7 @@ from metrics.server import build_server
 from models.session import build_engine, build_sessions
 from runtime.home import Home
 from runtime.logs import configure
+from secret_files import SecretFileError, secret
 from settings import AnySettings, SettingsError, load_settings
 from trading.clock import wall_now
 
@@ -68,7 +69,13 @@ def main() -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())
     configure(SERVICE)
-    credentials = os.environ.get("METRICS_BASIC_AUTH", "")
+    try:
+        # Where the logs look for what they must hide.
+        credentials = os.environ["METRICS_BASIC_AUTH"] = secret("METRICS_BASIC_AUTH")
+        os.environ.pop("METRICS_BASIC_AUTH_FILE", None)
+    except SecretFileError as trouble:
+        sys.stderr.write(f"okxbot: {trouble}\n")
+        return 2
     if not all(credentials.partition(":")):
         sys.stderr.write("okxbot: metrics needs METRICS_BASIC_AUTH=user:password in its environment\n")
         return 2

@@ -55,6 +55,7 @@ def write_secrets(checkout: Path) -> list[str]:
     operator = folder.keep("redis.env", f"REDISCLI_AUTH={_fresh()}\n", 0o600).strip().partition("=")[2]
     folder.keep("redis_acl", "\n".join(acl_lines(RedisPasswords(bot, flower, operator))) + "\n")
     folder.keep("flower_basic_auth", f"okxbot:{_fresh()}")
+    folder.keep("metrics_basic_auth", f"okxbot:{_fresh()}")
     folder.keep("grafana_admin_password", _fresh())
     dotenv = checkout / ".env"
     if not dotenv.exists():

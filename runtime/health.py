@@ -96,6 +96,9 @@ def check(service: str) -> None:
     if service == "flower":
         check_url(f"http://127.0.0.1:{os.environ.get('FLOWER_PORT', '5555')}/healthcheck")
         return
+    if service == "metrics":
+        check_url(f"http://127.0.0.1:{os.environ.get('METRICS_PORT', '9464')}/metrics")
+        return
     if service == "exchange":
         check_url("http://127.0.0.1:8080/api/v5/public/time")
         return

@@ -27,7 +27,7 @@ OFFICIAL = {
     "GRAFANA_IMAGE": "grafana/grafana:11.6.0",
 }
 WORKERS = ("orchestrator", "haiku", "opus", "perplexity", "reflection", "trade", "protect", "account")
-OURS = (*WORKERS, "beat", "market-feed", "account-feed", "flower", "exchange")
+OURS = (*WORKERS, "beat", "market-feed", "account-feed", "flower", "metrics", "exchange")
 UP_WITHIN, TRADE_WITHIN, HEALTHY_WITHIN = 420.0, 600.0, 240.0
 Say = Callable[[str], None]
 

@@ -19,7 +19,7 @@ COMPOSE = yaml.safe_load((CHECKOUT / "docker-compose.yml").read_text())
 SERVICES: dict[str, dict] = COMPOSE["services"]
 NOT_OURS = {"postgres", "redis", "grafana"}
 # Clients send to these addresses; they are the ones a person opens.
-PUBLISHED = {"postgres": 5432, "redis": 6379, "grafana": 3000, "flower": 5555}
+PUBLISHED = {"postgres": 5432, "redis": 6379, "grafana": 3000, "flower": 5555, "metrics": 9464}
 
 
 @pytest.fixture(scope="module")
