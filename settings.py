@@ -36,7 +36,7 @@ PAPER_ONLY = ("WARMUP_BARS",)
 # Read by docker compose itself from the same `.env`.
 OF_COMPOSE = (
     "COMPOSE_PROFILES", "COMPOSE_PROJECT_NAME", "OKXBOT_IMAGE", "PYTHON_IMAGE", "POSTGRES_IMAGE", "REDIS_IMAGE",
-    "GRAFANA_IMAGE",
+    "GRAFANA_IMAGE", "PUBLISH_POSTGRES", "PUBLISH_REDIS", "PUBLISH_GRAFANA", "PUBLISH_FLOWER", "PUBLISH_METRICS",
 )  # fmt: skip
 # Set by the supervisor and by tests for their own use; no settings.
 OF_THE_RUNTIME = ("OKXBOT_READY_FILE", "OKXBOT_SERVICE", "OKXBOT_TEST", "OKXBOT_IMAGE")

@@ -11,11 +11,13 @@ import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from time import monotonic, sleep
 from typing import Any
 
 from runtime.compose_secrets import write_secrets
+from runtime.ports import free_port
 from soak.engine import BASE, Engine, make_base, standins
 from soak.process import CHECKOUT
 
@@ -89,6 +91,9 @@ def stack(folder: Path, say: Say) -> Iterator[Stack]:
     engine = Engine.find()
     registry = all(engine.has(image) for image in OFFICIAL.values())
     environment = {"OKXBOT_IMAGE": IMAGE, "COMPOSE_PROFILES": "paper"}
+    environment |= {
+        f"PUBLISH_{name}": str(free_port()) for name in ("POSTGRES", "REDIS", "GRAFANA", "FLOWER", "METRICS")
+    }
     if not registry:
         say("no image registry: images are made here, and Grafana is left out")
         make_base(engine, folder)
@@ -233,13 +238,17 @@ def _restarts(bot: Stack, say: Say) -> list[str]:
         before = bot.status()["cycles_total"]
         bot.compose("restart", service)
         if service in WORKERS:
-            bot.wait(f"{service} to answer", lambda name=service: _well(bot, name), 90)
-        bot.wait(f"cycles after {service}", lambda seen=before: bot.status()["cycles_total"] > seen, 120)
+            bot.wait(f"{service} to answer", partial(_well, bot, service), 90)
+        bot.wait(f"cycles after {service}", partial(_more_cycles_than, bot, before), 120)
     say("every worker, feed and beat restarted; cycles went on")
     status = bot.status()
     if status["unknown_orders"] or status["breaks"]:
         wrong.append(f"after the restarts: {status['unknown_orders']} unknown, breaks {status['breaks']}")
     return wrong
+
+
+def _more_cycles_than(bot: Stack, before: int) -> bool:
+    return int(bot.status()["cycles_total"]) > before
 
 
 def _well(bot: Stack, service: str) -> bool:
