@@ -102,19 +102,16 @@ def first_decision_s(bot: Running, began: float, within_s: float = 180) -> float
 
 
 def proportional_mb(bot: Running) -> float:
-    """Proportional set size of everything the bot runs, MB (/proc/PID/smaps_rollup)."""
-    home = bot.environ["OKXBOT_HOME"]
+    """Proportional set size of the command, the supervisor and everything below, MB (/proc/PID/smaps_rollup)."""
+    assert bot.process is not None
+    command = psutil.Process(bot.process.pid)
     total = 0
-    for process in psutil.process_iter():
+    for process in (command, *command.children(recursive=True)):
         try:
-            ours = process.pid == (bot.process and bot.process.pid) or process.environ().get("OKXBOT_HOME") == home
-            if not ours and not any(home in part for part in process.cmdline()):
-                continue
-            for line in Path(f"/proc/{process.pid}/smaps_rollup").read_text().splitlines():
-                if line.startswith("Pss:"):
-                    total += int(line.split()[1])
-        except (psutil.Error, OSError):
-            continue
+            rollup = Path(f"/proc/{process.pid}/smaps_rollup").read_text()
+        except OSError:
+            continue  # it ended meanwhile
+        total += sum(int(line.split()[1]) for line in rollup.splitlines() if line.startswith("Pss:"))
     return total / 1024
 
 

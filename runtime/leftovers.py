@@ -16,6 +16,7 @@ import psutil
 from runtime.home import Home
 from runtime.services import Service
 
+SUPERVISOR = "supervisor"
 _SERVERS = {"postgres": "postgres", "valkey-server": "redis", "redis-server": "redis"}
 
 
@@ -29,7 +30,8 @@ def _service_of(process: psutil.Process, home: Home, folders: dict[Path, str]) -
     try:
         environment = process.environ()
         if environment.get("OKXBOT_HOME") == str(home.folder) and environment.get("OKXBOT_SERVICE"):
-            return str(environment["OKXBOT_SERVICE"])
+            # Forked from the supervisor it shows the supervisor's environment, and a name of its own.
+            return str(process.name() if environment["OKXBOT_SERVICE"] == SUPERVISOR else environment["OKXBOT_SERVICE"])
         if process.name() in _SERVERS:
             return folders.get(Path(process.cwd()))
     except (psutil.Error, OSError):

@@ -18,12 +18,22 @@ from supervisor.medusa import asyncore_25 as asyncore
 from supervisor.options import ServerOptions
 from supervisor.supervisord import Supervisor
 
-from runtime import supervisor_logs
+from runtime import forked, supervisor_logs
 from runtime.home import Lock
 from runtime.incidents import Incident, IncidentLog, Kind
 from trading.clock import wall_now
 
 ALREADY_HELD = 3
+
+
+class ForkingOptions(ServerOptions):  # type: ignore[misc]
+    """supervisord's calls of the system; services in Python are forked, not started anew."""
+
+    def execve(self, filename: str, argv: list[str], env: dict[str, str]) -> None:
+        program = forked.program(argv)
+        if program is not None:
+            forked.become(program, env["OKXBOT_SERVICE"], env)
+        super().execve(filename, argv, env)
 
 
 class ReportingSupervisor(Supervisor):  # type: ignore[misc]
@@ -77,7 +87,9 @@ def main() -> int:
         return ALREADY_HELD
     os.umask(0o077)
     supervisor_logs.install()
-    options = ServerOptions()
+    forked.name_process("supervisor")
+    forked.preload()
+    options = ForkingOptions()
     options.realize(["--nodaemon", "--configuration", configuration])
     options.first = True
     options.test = False

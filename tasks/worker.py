@@ -8,6 +8,10 @@ import sys
 
 import celeryconfig
 
+# TA-Lib imports pandas wherever it is installed, and pandas pyarrow, to accept their columns; ours are numpy's.
+# 60 MB in each process of this worker.
+WITHOUT = {"orchestrator": ("pandas", "polars")}
+
 POOLS = {"prefork": "tasks.prefork:TaskPool", "threads": "threads"}
 
 
@@ -19,7 +23,8 @@ def main(name: str) -> int:
         return 2
     os.environ["OKXBOT_SERVICE"] = name
     # structlog imports rich wherever it is installed; a worker's log is JSON.
-    sys.modules["rich"] = None  # type: ignore[assignment]
+    for unwanted in ("rich", *WITHOUT.get(name, ())):
+        sys.modules[unwanted] = None  # type: ignore[assignment]
     # Only this queue's tasks are loaded: less memory, and nothing else can be asked of this process.
     celeryconfig.include = [worker.module]  # type: ignore[attr-defined]
     from tasks.app import app

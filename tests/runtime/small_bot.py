@@ -38,7 +38,8 @@ def table(plan: Plan) -> list[Service]:
     services = [
         *servers,
         Service("exchange", (*small, "--port", str(plan.ports["exchange"])), EXCHANGE, 5),
-        Service("market-feed", small, WORK, 1, announces_ready=True),
+        # Forked from the supervisor, as everything of the bot's own is.
+        Service("market-feed", (sys.executable, "-m", "tests.runtime.small_service"), WORK, 1, announces_ready=True),
         Service("trade", (*small, "--drain", "0.3"), WORK, 2),
         Service("beat", small, CLOCKWORK, 1),
         Service("flower", (*small, "--port", str(plan.ports["flower"])), CLOCKWORK, 4, announces_ready=True),

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 
+import psutil
 import pytest
 
 from runtime.home import Home
@@ -111,6 +112,23 @@ def test_sigterm_ends_everything_in_order_and_exits_zero(bot: SmallBot) -> None:
     assert find_leftovers(bot.home) == []
     # The worker was given the time to finish its stage.
     assert "shutdown_complete" in (bot.home.logs / "trade.log").read_text()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="services are started anew elsewhere")
+def test_services_in_python_are_forked_under_their_own_names(bot: SmallBot) -> None:
+    process = bot.up()
+    read_until(process, "the status is shown")
+    client = SupervisorClient(bot.home)
+    states = client.states()
+    forked = psutil.Process(states["market-feed"].pid)
+    assert forked.name() == "market-feed"
+    assert forked.cmdline() == psutil.Process(client.pid()).cmdline()
+    assert forked.exe() == psutil.Process(states["trade"].pid).exe()
+    # Its streams, its folder and its end are those of a command started anew.
+    assert f"ready {forked.pid}" in (bot.home.logs / "market-feed.log").read_text()
+    process.send_signal(signal.SIGTERM)
+    read_until(process, "everything stopped")
+    assert (bot.home.logs / "market-feed.log").read_text().splitlines()[-1] == "shutdown_complete"
 
 
 def test_seconds_to_run_count_from_where_everything_is_up(bot: SmallBot) -> None:
