@@ -30,7 +30,7 @@ CHECKOUT = Path(__file__).resolve().parent
 OWN_PREFIXES = (
     "PAPER_", "OKXBOT_", "OPUS_", "HAIKU_", "MAX_", "LLM_", "FRESH_", "DAILY_LOSS", "DRAWDOWN_", "MIN_REWARD",
     "ORDER_EXP", "ENTRY_", "NAKED_", "LOSS_", "DECISION_", "REENTRY_", "UNKNOWN_", "HALT_CLEARS", "LIVE_ACCOUNT",
-    "PROTECTION_",
+    "PROTECTION_", "REFLECTION_",
 )  # fmt: skip
 PAPER_ONLY = ("WARMUP_BARS",)
 # Read by docker compose itself from the same `.env`.
@@ -127,6 +127,10 @@ class Settings(BaseSettings):
     opus_effort: Literal["low", "medium", "high"] = Field("low", description="Thinking effort asked of Opus.")
     opus_max_tokens: int = Field(6000, ge=500, description="Output limit of a decision, thinking included.")
     opus_budget_s: Seconds = Field(30, description="One deadline over all tries of a decision; then HOLD.")
+    reflection_max_tokens: int = Field(16000, ge=1000, description="Output limit of a reflection, thinking included.")
+    reflection_budget_s: Annotated[float, Field(ge=1, le=240)] = Field(
+        180, description="One deadline over all tries of a deep reflection; then the playbook stays as it is."
+    )
     haiku_budget_s: Seconds = Field(6, description="One deadline over all tries of a screening; then it passes.")
     haiku_audit_pct: Annotated[Decimal, Field(ge=0, le=100)] = Field(
         Decimal(2), description="Share of what Haiku screens out that goes to Opus all the same, to know its misses, %."

@@ -3,6 +3,7 @@
 from importlib import import_module
 
 from brain.analyst import Analyst
+from brain.reflection import Reflector
 from brain.research import Researcher
 from brain.rules_analyst import RulesAnalyst
 from brain.screening import Screener
@@ -38,6 +39,17 @@ def build_researcher(
     from brain.perplexity_research import PerplexityResearcher
 
     return PerplexityResearcher.from_settings(settings, sessions, clock, account_id)
+
+
+def build_reflector(settings: AnySettings, sessions: SessionFactory, clock: Clock, account_id: int) -> Reflector:
+    """Opus where Opus decides, otherwise the rules."""
+    if settings.analyst_in_use == "rules":
+        from brain.rules.reflection import RulesReflector
+
+        return RulesReflector()
+    from brain.claude.reflection import OpusReflector
+
+    return OpusReflector.from_settings(settings, sessions, clock, account_id)
 
 
 def warm(settings: AnySettings, service: str) -> None:

@@ -6,20 +6,32 @@ A slot whose run failed, or whose worker died, is taken again by a later tick.
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
+from typing import Protocol
 
 from sqlalchemy import and_, or_, update
 from sqlalchemy.dialects.postgresql import insert
 
-from execution.context import ExecutionContext
 from models import JobRun
-from trading.clock import slot_close
+from models.session import SessionFactory
+from trading.clock import Clock, slot_close
 
 AGAIN_AFTER = timedelta(seconds=5)  # wall: a failed run rests before the next try
 LEASE = timedelta(minutes=5)  # wall: a run that has not ended by then has died
 
 
+class JobContext(Protocol):
+    """What a job's slot needs: an `ExecutionContext`, or less."""
+
+    @property
+    def sessions(self) -> SessionFactory: ...
+    @property
+    def clock(self) -> Clock: ...
+    @property
+    def account_id(self) -> int: ...
+
+
 @contextmanager
-def slot(ctx: ExecutionContext, job: str, at: datetime) -> Iterator[bool]:
+def slot(ctx: JobContext, job: str, at: datetime) -> Iterator[bool]:
     """Take the slot; yields whether it is ours. The run is marked done, or failed with the exception's name."""
     now = ctx.clock.wall_now()
     with ctx.sessions.begin() as session:
@@ -56,7 +68,7 @@ def slot(ctx: ExecutionContext, job: str, at: datetime) -> Iterator[bool]:
 
 
 @contextmanager
-def wall_minute(ctx: ExecutionContext, job: str) -> Iterator[bool]:
+def wall_minute(ctx: JobContext, job: str) -> Iterator[bool]:
     """A job that belongs to wall time: reconciliation."""
     with slot(ctx, job, slot_close(ctx.clock.wall_now(), 60)) as mine:
         yield mine

@@ -18,6 +18,7 @@ from execution import control, identifiers
 from execution.binding import Binding, find_binding
 from execution.context import ExecutionContext
 from execution.errors import Refused
+from execution.playbook import write_version
 from models import Account, BotState, PlaybookVersion
 from models.session import SessionFactory, build_engine, build_sessions
 from settings import AnySettings, LiveSettings, SettingsError, load_settings
@@ -130,17 +131,8 @@ def _prepare(ctx: ExecutionContext) -> None:
         state.unsettled_at = now
         known = session.scalar(select(PlaybookVersion.id).where(PlaybookVersion.account_id == ctx.account_id).limit(1))
         if known is None:
-            session.add(
-                PlaybookVersion(
-                    account_id=ctx.account_id,
-                    version=1,
-                    active=True,
-                    content=default_playbook().model_dump(mode="json"),
-                    diff=[],
-                    author="default",
-                    reason="first start",
-                    evidence_trade_ids=[],
-                )
+            write_version(
+                session, ctx.account_id, default_playbook(), author="default", reason="first start", market_at=None
             )
 
 

@@ -51,6 +51,8 @@ class Trade(Base):
     net_pnl: Mapped[Decimal] = mapped_column(server_default="0")
     risk: Mapped[Decimal | None]  # USDT from entry to the original stop
     r_multiple: Mapped[Decimal | None]
+    mfe_r: Mapped[Decimal | None]  # best and worst price while open, in R before costs; the worst is ≤ 0
+    mae_r: Mapped[Decimal | None]
     exit_reason: Mapped[str | None]
     strategy: Mapped[str | None]
     regime: Mapped[str | None]

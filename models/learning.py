@@ -1,5 +1,6 @@
 """The playbook the bot writes for itself, and the reflections that change it."""
 
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import CheckConstraint, ForeignKey, Index, UniqueConstraint, text
@@ -25,11 +26,16 @@ class PlaybookVersion(Base):
     author: Mapped[str]  # default | reflection | operator
     reason: Mapped[str]
     evidence_trade_ids: Mapped[list[Any]]
+    market_at: Mapped[datetime | None]  # market: since when it rules
     created_at: Mapped[CreatedAt]
 
 
 class Reflection(Base):
-    """A trade review or a deep reflection; one a window, however many triggers."""
+    """A trade review or a deep reflection; one a window, however many triggers.
+
+    `patch` of a deep one: what was proposed and by whom, each change with its fate. `window_start` and `window_end`
+    are market time, and None for one that somebody asked for: it shifts no window.
+    """
 
     __tablename__ = "reflections"
     __table_args__ = (
@@ -41,9 +47,12 @@ class Reflection(Base):
     id: Mapped[BigId]
     account_id: Mapped[AccountRef]
     kind: Mapped[str]
-    window: Mapped[str]  # e.g. trade:17, deep:trades:40, deep:2026-01-05T06:00Z
+    window: Mapped[str]  # trade:17, deep:first, deep:2026-01-05T06:00:00.000000Z (its start), deep:asked:3
+    window_start: Mapped[datetime | None]
+    window_end: Mapped[datetime | None]
     trade_id: Mapped[int | None] = mapped_column(ForeignKey("trades.id"))
     statistics: Mapped[dict[str, Any]]
+    patch: Mapped[dict[str, Any] | None]
     text: Mapped[str]
     outcome: Mapped[str]
     reason: Mapped[str]

@@ -16,6 +16,8 @@ from trading.decision import Action, Decision, Regime
 from trading.playbook import Playbook, PlaybookError, StrategyRule
 from trading.snapshot import AccountSnapshot, History, MarketSnapshot
 
+SOURCE = "rules"
+"""Who states the confidence, as calibration knows it."""
 Strategy = Callable[[Frames, Direction, StrategyRule], Signal | Waiting]
 
 STRATEGIES: dict[str, Strategy] = {
@@ -48,7 +50,7 @@ def decide(market: MarketSnapshot, account: AccountSnapshot, playbook: Playbook,
     barred = playbook.barred(market.market_at)
     if barred is not None:
         return _hold(market, f"no entries at this hour: {barred.reason}")
-    confident = [s for s in signals if playbook.calibration.calibrated(s.confidence) >= playbook.confidence_floor]
+    confident = [s for s in signals if _worth(playbook, market, s) >= playbook.confidence_floor]
     if confident:
         return _enter(market, playbook, confident[0])
     if signals:
@@ -82,6 +84,11 @@ def _look(
             else:
                 waiting.append((name, answer))
     return signals, waiting
+
+
+def _worth(playbook: Playbook, market: MarketSnapshot, signal: Signal) -> Decimal:
+    """What the signal's confidence counts as at the gate."""
+    return playbook.calibration.calibrated(signal.confidence, SOURCE, market.market_at)
 
 
 def _enter(market: MarketSnapshot, playbook: Playbook, signal: Signal) -> Decision:

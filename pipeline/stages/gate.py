@@ -17,12 +17,15 @@ from execution.errors import DuplicateIntent
 from models import DecisionCycle, RiskVerdict
 from pipeline.account_view import AccountReading, account_view, read_account
 from pipeline.context import PipelineContext
+from pipeline.learning.evidence import source_of
 from pipeline.market_view import MarketUnavailable, live_market
+from pipeline.playbook_view import active_playbook
 from pipeline.stage import Next
 from trading.clock import ClockUnavailable
 from trading.decision import ENTERING, EXITING, Action, Decision
 from trading.gate.gate import judge
 from trading.gate.verdict import GateInput, Verdict
+from trading.playbook import SoftRules, soft_rules
 from trading.snapshot import MarketSnapshot, PositionPlan
 from trading.tightening import tightened
 
@@ -91,6 +94,7 @@ def _decide(
         limits=tightened(ctx.limits, view.limit_overrides),
         entries_allowed=view.entries_allowed,
         protection_seen_at=view.protection_seen_at,
+        soft=_soft_rules(session, cycle, decision, seen, market_now) if decision.action in ENTERING else None,
     )
     verdict = judge(given)
     session.add(_stored(cycle.id, verdict, given))
@@ -109,6 +113,15 @@ def _decide(
     except DuplicateIntent as duplicate:
         return Next("journal", reason=f"rejected: another open entry: {duplicate}")
     return Next("execute", reason=verdict.reason if verdict.reason != "approved" else decision.reasoning)
+
+
+def _soft_rules(
+    session: Session, cycle: DecisionCycle, decision: Decision, seen: MarketSnapshot, market_now: datetime
+) -> SoftRules:
+    """What the playbook that rules now allows, whichever one the analyst was shown."""
+    version, playbook = active_playbook(session, cycle.account_id)
+    source = source_of(session, cycle.id)
+    return soft_rules(playbook, version, decision, regime=seen.regime, at=market_now, source=source)
 
 
 def _plan(

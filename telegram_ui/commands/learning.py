@@ -5,7 +5,7 @@ The message leaves through the outbox, so that it is neither lost nor sent while
 
 from sqlalchemy import select
 
-from execution import outbox
+from execution import control, outbox
 from models import AuditEntry, Reflection
 from telegram_ui.desk import Answer, Desk, Request
 from telegram_ui.text import day_time, escaped, plain
@@ -13,20 +13,17 @@ from telegram_ui.text import day_time, escaped, plain
 LONGEST_QUESTION = 500
 
 
-def reflect(desk: Desk, _request: Request) -> Answer:
-    """Have the reflection worker look now; it reflects when a window has ended."""
-    with desk.ctx.sessions.begin() as session:
-        outbox.post(session, "reflection.due", "reflection", [])
+def reflect(desk: Desk, request: Request) -> Answer:
+    """Have the reflection worker reflect now, whatever is due; what it found comes as an alert."""
+    with desk.ctx.sessions() as session:
         last = session.scalars(
             select(Reflection)
             .where(Reflection.account_id == desk.ctx.account_id, Reflection.kind == "deep")
             .order_by(Reflection.id.desc())
             .limit(1)
         ).one_or_none()
-    text = (
-        "The reflection worker was asked to look. It reflects when a window has ended (20 closed trades or six "
-        "hours with a close), and you will be told."
-    )
+    control.ask_reflection(desk.ctx, actor=request.actor, channel="telegram")
+    text = "The bot reflects on its closed trades now; what it found comes as a message of its own."
     if last is not None:
         text += (
             f"\nLast: {day_time(last.created_at, desk.zone)}, {escaped(last.text, 300)} ({escaped(last.reason, 200)})"

@@ -11,6 +11,7 @@ from pydantic import BaseModel
 from trading.decision import Action, Decision, Regime
 from trading.gate.verdict import GateInput, Limits
 from trading.instrument import Instrument
+from trading.playbook import SoftRules
 from trading.snapshot import AccountSnapshot, EntryIntentView, History, MarketSnapshot, PositionView
 
 D = Decimal
@@ -126,6 +127,19 @@ def _good() -> GateInput:
         limits=LIMITS,
         entries_allowed=True,
         protection_seen_at=NOW,
+        soft=SoftRules(
+            playbook_version=1,
+            strategy="momentum",
+            regime=Regime.RANGING,
+            directions=("long", "short"),
+            size_pct=D(10),
+            sizing="momentum in ranging",
+            barred=None,
+            confidence=D("0.5"),
+            basis="stated 0.5",
+            floor=D("0.35"),
+            full_size=D("0.4"),
+        ),
     )
 
 

@@ -9,7 +9,8 @@ from pydantic import ValidationError
 from trading.decision import Regime
 from trading.playbook import (
     Calibration,
-    CalibrationBin,
+    CalibrationCurve,
+    Knot,
     Lesson,
     Playbook,
     PlaybookError,
@@ -20,6 +21,7 @@ from trading.playbook import (
 )
 
 D = Decimal
+NOW = datetime(2026, 1, 5, tzinfo=UTC)
 
 
 def test_it_survives_the_database() -> None:
@@ -56,14 +58,26 @@ def test_a_missing_parameter_is_named() -> None:
 
 
 def test_calibration_replaces_stated_confidence_once_there_are_enough_trades() -> None:
-    bins = (
-        CalibrationBin(low=D("0.4"), high=D("0.6"), trades=20, wins=7),
-        CalibrationBin(low=D("0.6"), high=D(1), trades=19, wins=19),
+    knots = (Knot(stated=D("0.4"), won=D("0.3")), Knot(stated=D("0.8"), won=D("0.5")))
+    curves = (
+        CalibrationCurve(source="rules", trades=100, knots=knots),
+        CalibrationCurve(source="opus", trades=99, knots=knots),
     )
-    calibration = Calibration(min_trades=20, bins=bins)
-    assert calibration.calibrated(D("0.4")) == D("0.35")
-    assert calibration.calibrated(D("0.6")) == D("0.6")
-    assert calibration.calibrated(D("0.2")) == D("0.2")
+    calibration = Calibration(min_trades=100, stated_cap=D("0.6"), curves=curves)
+    assert [calibration.calibrated(D(p), "rules", NOW) for p in ("0.1", "0.4", "0.6", "0.8", "1")] == [
+        D("0.3"), D("0.3"), D("0.4"), D("0.5"), D("0.5"),
+    ]  # fmt: skip
+    for too_few in ("opus", "nobody"):
+        assert calibration.calibrated(D("0.55"), too_few, NOW) == D("0.55")
+        assert calibration.calibrated(D("0.95"), too_few, NOW) == D("0.6")
+    expired = curves[0].model_copy(update={"expires_at": NOW})
+    assert Calibration(curves=(expired,)).calibrated(D("0.55"), "rules", NOW) == D("0.55")
+
+
+def test_a_calibration_curve_rises() -> None:
+    falling = (Knot(stated=D("0.4"), won=D("0.5")), Knot(stated=D("0.8"), won=D("0.4")))
+    with pytest.raises(ValidationError, match="rise"):
+        CalibrationCurve(source="rules", trades=100, knots=falling)
 
 
 def test_a_time_filter_bars_its_hours_on_its_days() -> None:
@@ -101,5 +115,6 @@ def test_the_difference_of_two_versions_by_path() -> None:
         "strategies.momentum.parameters.reward_risk": (1.65, 2.0),
         f"lessons.{len(old.lessons)}.text": (None, "New."),
         f"lessons.{len(old.lessons)}.trade_ids": (None, [7]),
+        f"lessons.{len(old.lessons)}.renewals": (None, 0),
     }
     assert diff(old, old) == ()

@@ -12,6 +12,7 @@ from decimal import Decimal
 
 from trading.decision import EXITING, Action
 from trading.gate import (
+    confidence,
     consecutive_losses,
     correlation,
     daily_loss,
@@ -26,6 +27,8 @@ from trading.gate import (
     model_budget,
     open_positions,
     opposite_position,
+    playbook_hours,
+    playbook_size,
     price_drift,
     protection,
     reentry,
@@ -62,7 +65,10 @@ CHECKS: tuple[Check, ...] = (
     reward_risk.check,
     expected_move.check,
     model_budget.check,
-    # The cuts, then what is judged on the size they leave.
+    playbook_hours.check,
+    # The cuts, the playbook's own before the hard ones, then what is judged on the size they leave.
+    playbook_size.check,
+    confidence.check,
     trade_margin.check,
     leverage.check,
     correlation.check,

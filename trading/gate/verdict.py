@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict
 
 from trading.decision import Decision
 from trading.instrument import Instrument
+from trading.playbook.soft_rules import SoftRules
 from trading.snapshot import AccountSnapshot, History, MarketSnapshot
 
 
@@ -62,6 +63,7 @@ class GateInput(_Frozen):
     limits: Limits
     entries_allowed: bool | None  # False: halted, not reconciled lately or draining; None: not known
     protection_seen_at: datetime | None  # wall; when every position was last checked for its stop
+    soft: SoftRules | None  # what the playbook allows of this decision; None: not known
 
 
 class Effect(StrEnum):
@@ -98,6 +100,9 @@ class Refusal(StrEnum):
     REENTRY = "reentry"
     EXPECTED_MOVE = "expected_move"
     MODEL_BUDGET = "model_budget"
+    PLAYBOOK_HOURS = "playbook_hours"
+    PLAYBOOK_SIZE = "playbook_size"
+    CONFIDENCE = "confidence"
     SIZE = "size"
 
 

@@ -20,6 +20,7 @@ def default_playbook() -> Playbook:
     """Version 1."""
     return Playbook(
         confidence_floor=Decimal("0.35"),
+        full_size_confidence=Decimal("0.4"),
         regimes={
             Regime.TRENDING_UP: RegimeRule(
                 guidance="Buy strength and pullbacks; do not fade.", directions=("long", "short")

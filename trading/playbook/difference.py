@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from pydantic import BaseModel, ConfigDict, JsonValue
 
-from trading.playbook.content import Playbook
+from trading.playbook.content import Playbook, Scope
 
 
 class Change(BaseModel):
@@ -34,12 +34,22 @@ def _json(playbook: Playbook) -> JsonValue:
 
 
 def _leaves(value: JsonValue, path: str = "") -> Iterator[tuple[str, JsonValue]]:
-    """Every leaf with its dotted path. Lists are leaves by position, so a moved lesson shows as changed."""
+    """Every leaf with its dotted path. Items of a list go by their name where they have one, else by position."""
     if isinstance(value, dict) and value:
         for key, item in value.items():
             yield from _leaves(item, f"{path}.{key}" if path else key)
     elif isinstance(value, list) and value and any(isinstance(item, dict) for item in value):
         for index, item in enumerate(value):
-            yield from _leaves(item, f"{path}.{index}")
+            yield from _leaves(item, f"{path}.{_name(item) or index}")
     else:
         yield path, value
+
+
+def _name(item: JsonValue) -> str | None:
+    """What a learned lesson is about, or whose curve it is: a moved one then does not show as changed."""
+    if not isinstance(item, dict):
+        return None
+    if item.get("scope") is not None:
+        return str(Scope.model_validate(item["scope"]))
+    source = item.get("source")
+    return source if isinstance(source, str) else None
