@@ -4,6 +4,7 @@ Whoever writes one (the first start, a reflection, a person) goes through `write
 version that rules, so that two never take over from the same one.
 """
 
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
@@ -14,7 +15,7 @@ from sqlalchemy.orm import Session
 from execution import notices
 from execution.context import ExecutionContext
 from execution.errors import Refused
-from models import PlaybookVersion
+from models import PlaybookVersion, Trade
 from trading.clock import ClockUnavailable
 from trading.playbook import Playbook, diff
 
@@ -129,3 +130,29 @@ def _market_now(ctx: ExecutionContext) -> datetime | None:
         return ctx.clock.market_now()
     except ClockUnavailable:
         return None
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What came of the trades opened while a version ruled; those still open are not counted. USDT, R net of costs."""
+
+    trades: int
+    wins: int
+    mean_r: Decimal | None
+    net_pnl: Decimal
+
+
+def records(session: Session, account_id: int) -> dict[int, Record]:
+    """By version."""
+    rows = session.execute(
+        select(
+            Trade.playbook_version,
+            func.count(),
+            func.count().filter(Trade.net_pnl > 0),
+            func.avg(Trade.r_multiple),
+            func.sum(Trade.net_pnl),
+        )
+        .where(Trade.account_id == account_id, Trade.closed_market_at.is_not(None), Trade.playbook_version.is_not(None))
+        .group_by(Trade.playbook_version)
+    )
+    return {version: Record(trades, wins, mean_r, net) for version, trades, wins, mean_r, net in rows}

@@ -3,7 +3,8 @@ finished.
 
 A bar: advance the exchange; wait until the candles that closed and their last quotes are in Redis and the
 mirror equals the exchange; let the account monitor see the equity; then one decision cycle after the other,
-in the order of the settings, each until its row is done and its orders are settled. Nothing depends on the
+in the order of the settings, each until its row is done and its orders are settled; last, the deep reflection, if a
+window has ended, so that its version of the playbook rules from the next bar on. Nothing depends on the
 wall clock, so a run is reproducible. What keeps it waiting for more than 30 s is logged as `pacer_waiting`.
 At the end of the candles it logs `market_ended` and stays.
 """
@@ -26,6 +27,7 @@ from exchange.market_cache import MarketCache
 from exchange.redis_client import build_redis
 from execution import mirror
 from execution.context import ExecutionContext
+from execution.reflection_windows import due_reflection
 from feeds.account import build_context
 from feeds.dispatch import Dispatcher
 from feeds.market import FRAMES
@@ -72,6 +74,7 @@ class Pacer:
         self._books = Books(ctx)
         self._truth: Truth | None = None
         self._old_fill: tuple[str, str] | None = None
+        self._closed = -1
         self.bars_played = 0
 
     def start(self) -> None:
@@ -133,6 +136,28 @@ class Pacer:
             cycle = self._books.cycle(inst_id, slot)
             if cycle is None or cycle.stage != "done":
                 self._decide(inst_id, slot)
+        self._learn(slot)
+
+    def _learn(self, slot: datetime) -> None:
+        """Windows end with a close, or six hours after another one: both are looked for at the hour at the latest."""
+        closed = self._books.closed_trades()
+        if closed == self._closed and slot.minute:
+            return
+        self._closed = closed
+        sent = -RESEND_S
+
+        def awaited() -> list[str]:
+            nonlocal sent
+            with self._ctx.sessions() as session:
+                window = due_reflection(session, self._ctx.account_id, slot)
+            if window is None:
+                return []
+            if monotonic() - sent >= RESEND_S:
+                self._dispatcher.send("reflection.due", SERVICE)
+                sent = monotonic()
+            return [f"reflection {window.name}"]
+
+        self._wait_for(awaited)
 
     def _decide(self, inst_id: str, slot: datetime) -> None:
         sent = -RESEND_S

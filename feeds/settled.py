@@ -37,6 +37,8 @@ _CYCLE = text("""
     WHERE account_id = :account AND inst_id = :inst_id AND slot = :slot
 """)
 
+_CLOSED = text("SELECT count(closed_market_at) AS n FROM trades WHERE account_id = :account")
+
 
 @dataclass(frozen=True, slots=True)
 class Truth:
@@ -93,6 +95,10 @@ class Books:
         """The cycle of a slot, None when it has not been opened."""
         row = self._look(_CYCLE, inst_id=inst_id, slot=slot)
         return None if row is None else CycleLook(row.id, row.stage, row.outcome)
+
+    def closed_trades(self) -> int:
+        """How many trades have closed."""
+        return int(self._look(_CLOSED).n)
 
     def close(self) -> None:
         """Give the connection back."""

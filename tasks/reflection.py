@@ -30,8 +30,11 @@ def review(trade_id: int) -> None:
 
 
 @app.task(name="reflection.due", base=ModelTask, send_events=False)
-def due() -> None:
-    """Review what was left, then reflect deeply when 20 trades have closed or six hours have passed, once a window."""
+def due(caller: str = "beat") -> None:
+    """Review what was left, then reflect deeply when 20 trades have closed or six hours have passed, once a window.
+
+    In lockstep the pacer alone says when, so that the same seed gives the same playbooks.
+    """
     from execution.reflection_windows import anything_closed
     from tasks.context import ground
 
@@ -42,7 +45,8 @@ def due() -> None:
     from pipeline import learning
 
     learning.review_open_ends(on)
-    learning.reflect_if_due(on, _reflector())
+    if caller == "pacer" or getattr(on.settings, "paper_speed", None) != "lockstep":
+        learning.reflect_if_due(on, _reflector())
 
 
 @app.task(name="reflection.asked", base=ModelTask)

@@ -24,6 +24,7 @@ def system_text() -> str:
         least_size=str(bounds.LEAST_TRADES["strategy_size"]),
         least_parameter=str(bounds.LEAST_TRADES["parameter"]),
         least_lesson=str(bounds.LEAST_TRADES["lesson"]),
+        least_hours=str(bounds.LEAST_TRADES["avoid_hours"]),
     )
 
 

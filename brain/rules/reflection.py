@@ -5,6 +5,7 @@ no parameter, and says that it is rules. Deterministic; without a model the bot 
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
 from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Literal
 
@@ -14,13 +15,15 @@ from trading.decision import Regime
 from trading.intervals import mean_interval
 from trading.playbook import Playbook, Scope, bounds, default_playbook
 from trading.playbook.evidence import BOLD_LEVEL, CAUTIOUS_LEVEL
-from trading.playbook.lessons import lesson_about
-from trading.playbook.patch import AvoidHours, Learn, Patch, PatchChange, RegimeSize, StrategySize
+from trading.playbook.lessons import SIGNS, lesson_about
+from trading.playbook.patch import AvoidHours, Forget, Learn, Patch, PatchChange, RegimeSize, StrategySize
 
 SMALLER, LARGER = Decimal("0.8"), Decimal("1.2")
 HUNDREDTH = Decimal("0.01")
 LATELY = 60
 """Trades of a kind that are looked at, the newest."""
+RENEWED_BY = 5
+"""New trades that say the same; each window's one would make a version of its own."""
 
 
 class RulesReflector:
@@ -31,11 +34,11 @@ class RulesReflector:
     def reflect(self, request: ReflectionRequest) -> ReflectionResult:
         """Always a patch, often an empty one."""
         found: list[PatchChange] = [
-            *_strategies(request), *_regimes(request), *_hours(request), *_lessons(request),
+            *_strategies(request), *_regimes(request), *_hours(request), *_outlived(request), *_lessons(request),
         ]  # fmt: skip
         changes = found[: bounds.MOST_CHANGES]
         total = request.statistics["all"]["all"]
-        figures = f"{total.trades} closed trades, mean {_signed(total.mean_r)} R"
+        figures = f"mean {_signed(total.mean_r)} R"
         if total.mean_r_interval is not None:
             figures += f" (90 % interval {total.mean_r_interval[0]:+.2f} to {total.mean_r_interval[1]:+.2f})"
         said = f"{len(changes)} proposed" if changes else "nothing beyond chance"
@@ -85,17 +88,36 @@ def _lessons(request: ReflectionRequest) -> Iterator[Learn]:
     for scope in strategies + [Scope(side=side, regime=r) for side in sides for r in Regime]:
         found = _lately(request.trades, scope.covers)
         verdict = _verdict(found)
-        if len(found) < bounds.LEAST_TRADES["lesson"] or verdict == 0 or not _has_news(request.playbook, scope, found):
+        if len(found) < bounds.LEAST_TRADES["lesson"] or verdict == 0:
+            continue
+        if not _has_news(request.playbook, scope, found, request.at):
             continue
         stance: Literal["avoid", "favour"] = "favour" if verdict > 0 else "avoid"
         text = _said(str(scope), found)
-        yield Learn(scope=scope, stance=stance, text=text, trade_ids=_ids(found), reason="its trades say so")
+        yield Learn(scope=scope, stance=stance, text=text, trade_ids=_ids(found), reason=f"{stance} {text}")
 
 
-def _has_news(playbook: Playbook, scope: Scope, found: Sequence[ClosedTrade]) -> bool:
-    """Whether a lesson of this scope would rest on trades its present one has not seen."""
+def _outlived(request: ReflectionRequest) -> Iterator[Forget]:
+    """Lessons that the trades since have not borne out."""
+    for lesson in request.playbook.lessons:
+        if lesson.scope is None or lesson.stance is None:
+            continue
+        found = _lately(request.trades, lesson.scope.covers)
+        since = [t for t in found if t.trade_id not in lesson.trade_ids]
+        if len(since) >= bounds.LEAST_TRADES["forget"] and _verdict(found) != SIGNS[lesson.stance]:
+            reason = f"no longer {lesson.stance} {_said(str(lesson.scope), found)}"
+            yield Forget(scope=lesson.scope, trade_ids=_ids(since), reason=reason)
+
+
+def _has_news(playbook: Playbook, scope: Scope, found: Sequence[ClosedTrade], at: datetime) -> bool:
+    """Whether a lesson of this scope would rest on trades its present one has not seen: on a few, or on one when it
+    would soon expire."""
     before = lesson_about(playbook, scope)
-    return before is None or any(t.trade_id not in before.trade_ids for t in found)
+    if before is None:
+        return True
+    new = sum(t.trade_id not in before.trade_ids for t in found)
+    ending = before.expires_at is not None and before.expires_at - at < bounds.LESSON_LIFE / 3
+    return new >= RENEWED_BY or (new > 0 and ending)
 
 
 def _new(request: ReflectionRequest, path: str, about: Callable[[ClosedTrade], bool]) -> list[ClosedTrade]:

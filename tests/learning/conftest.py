@@ -114,9 +114,7 @@ def school(school_engine: Engine) -> School:
         session.add(account)
         session.flush()
         session.add(BotState(account_id=account.id))
-        write_version(
-            session, account.id, default_playbook(), author="default", reason="first start", market_at=None
-        )
+        write_version(session, account.id, default_playbook(), author="default", reason="first start", market_at=None)
         account_id = account.id
     return School(sessions, StandingClock(), account_id, load_settings({}, dotenv=False))
 

@@ -59,7 +59,7 @@ def test_trades_are_grouped_by_their_opening() -> None:
 
 
 def test_murphys_terms_by_hand() -> None:
-    """0.2 twice (one won), 0.8 twice (both won): Brier 0.19, reliability 0.065, resolution 0.0625, uncertainty 0.1875."""
+    """Said 0.2 twice (one won) and 0.8 twice (both won); all together three of four won."""
     found = calibration.report("x", [(D("0.2"), True), (D("0.2"), False), (D("0.8"), True), (D("0.8"), True)])
     assert (found.brier, found.reliability, found.resolution, found.uncertainty, found.within) == (
         0.19, 0.065, 0.0625, 0.1875, 0.0,

@@ -103,7 +103,7 @@ def test_a_losing_strategy_is_sized_down_on_the_trades_that_show_it() -> None:
         (AvoidHours(hours=tuple(range(7)), trade_ids=ids(LOSERS), reason=""), LOSERS, "at most 6 hours"),
         (AvoidHours(hours=(), trade_ids=ids(LOSERS), reason=""), LOSERS, "it names no hours"),
         (lesson(scope=Scope()), LOSERS, "a lesson is about something"),
-        (lesson(trade_ids=ids(LOSERS)[:7]), LOSERS, "7 trades, where 8 new ones are needed"),
+        (lesson(trade_ids=ids(LOSERS)[:9]), LOSERS, "9 trades, where 10 new ones are needed"),
         (lesson(stance="favour"), LOSERS, "is not above zero"),
         (Forget(scope=SCOPE, trade_ids=ids(LOSERS), reason=""), LOSERS, "there is no learned lesson about that"),
     ],
@@ -175,7 +175,7 @@ def test_a_lesson_expires_unless_renewed_by_newer_trades() -> None:
 def test_conflicting_lessons_are_merged_on_the_trades_of_both() -> None:
     book, _ = judged(lesson())
     turned = [trade(100 + n, 1.5) for n in range(60)]
-    few = turned[:9]
+    few = turned[:10]
     contradicts = lesson(few, "favour", text="It pays.")
     assert "contradicts a lesson" in why(contradicts, trades=[*LOSERS, *few], book=book)
     book, (one,) = judged(lesson(turned, "favour", text="It pays."), trades=[*LOSERS, *turned], book=book)

@@ -37,5 +37,3 @@ def test_snapshots_are_taken_once_a_slot(desk):
         rows = session.scalars(select(PerformanceSnapshot)).all()
     assert [(row.period, row.slot) for row in rows] == [(p, period_slot(p, now)) for p in due]
     assert all(row.equity == desk.bot.okx.balance().equity for row in rows)
-
-

@@ -12,7 +12,7 @@ LEAST_TRADES = {
     "parameter": 20,
     "confidence_floor": 20,
     "avoid_hours": 8,
-    "lesson": 8,
+    "lesson": 10,
     "forget": 8,
 }
 LARGEST_STEP = Decimal("0.25")

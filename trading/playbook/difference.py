@@ -36,8 +36,10 @@ def _json(playbook: Playbook) -> JsonValue:
 def _leaves(value: JsonValue, path: str = "") -> Iterator[tuple[str, JsonValue]]:
     """Every leaf with its dotted path. Items of a list go by their name where they have one, else by position."""
     if isinstance(value, dict) and value:
+        named = _name(value) is not None
         for key, item in value.items():
-            yield from _leaves(item, f"{path}.{key}" if path else key)
+            if not (named and key in ("scope", "source")):  # the path says it
+                yield from _leaves(item, f"{path}.{key}" if path else key)
     elif isinstance(value, list) and value and any(isinstance(item, dict) for item in value):
         for index, item in enumerate(value):
             yield from _leaves(item, f"{path}.{_name(item) or index}")

@@ -3,7 +3,7 @@
 A cited list must be whole: of the change's trades that closed between the first and the last cited, at most a fifth
 may be left out, so that nobody picks the ones that fit. What they must show is a mean R on one side of zero, and not
 by chance: its interval lies on that side, the narrower one (80 %) for a change that takes less risk, the wider one
-(95 %) for a change that takes more.
+(95 %) for a change that takes more, or that would have the bot favour something.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence

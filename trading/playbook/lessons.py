@@ -10,10 +10,11 @@ from datetime import datetime
 from trading.closed_trade import ClosedTrade
 from trading.playbook import bounds
 from trading.playbook.content import Lesson, Playbook, Scope
-from trading.playbook.evidence import CAUTIOUS_LEVEL, NotShown, cited, enough, shows
+from trading.playbook.evidence import BOLD_LEVEL, CAUTIOUS_LEVEL, NotShown, cited, enough, shows
 from trading.playbook.patch import Forget, Learn
 
 SIGNS = {"avoid": -1, "favour": 1}
+LEVELS = {"avoid": CAUTIOUS_LEVEL, "favour": BOLD_LEVEL}
 
 
 def learn(playbook: Playbook, change: Learn, trades: Mapping[int, ClosedTrade], at: datetime) -> Playbook:
@@ -31,7 +32,7 @@ def learn(playbook: Playbook, change: Learn, trades: Mapping[int, ClosedTrade], 
             renewals = before.renewals + 1
         elif not _says(found, change.stance):
             raise NotShown(f"it contradicts a lesson, and their {len(found)} trades together do not say so")
-    shows(found, SIGNS[change.stance], CAUTIOUS_LEVEL)
+    shows(found, SIGNS[change.stance], LEVELS[change.stance])
     new = Lesson(
         text=change.text, trade_ids=_newest(found), stance=change.stance, scope=change.scope,
         expires_at=at + bounds.LESSON_LIFE, renewals=renewals,
@@ -45,7 +46,7 @@ def forget(playbook: Playbook, change: Forget, trades: Mapping[int, ClosedTrade]
     if before is None:
         raise NotShown("there is no learned lesson about that")
     found = cited(change.trade_ids, trades, change.scope.covers)
-    enough(found, 1, before.trade_ids)
+    enough(found, bounds.LEAST_TRADES[change.kind], before.trade_ids)
     assert before.stance is not None, "a lesson with a scope has a stance"
     if _says(_together(found, before, trades), before.stance):
         raise NotShown("with these trades added, the lesson still holds")
@@ -73,7 +74,7 @@ def _together(found: Sequence[ClosedTrade], before: Lesson, trades: Mapping[int,
 
 def _says(found: Sequence[ClosedTrade], stance: str) -> bool:
     try:
-        shows(found, SIGNS[stance], CAUTIOUS_LEVEL)
+        shows(found, SIGNS[stance], LEVELS[stance])
     except NotShown:
         return False
     return True
