@@ -86,7 +86,10 @@ def _lessons(request: ReflectionRequest) -> Iterator[Learn]:
     strategies = [Scope(strategy=s, regime=r) for s in request.playbook.strategies for r in Regime]
     sides: tuple[Literal["long", "short"], ...] = ("long", "short")
     for scope in strategies + [Scope(side=side, regime=r) for side in sides for r in Regime]:
-        found = _lately(request.trades, scope.covers)
+        if lesson_about(request.playbook, scope) is None:
+            found = _new(request, f"lessons.{scope}", scope.covers)
+        else:
+            found = _lately(request.trades, scope.covers)
         verdict = _verdict(found)
         if len(found) < bounds.LEAST_TRADES["lesson"] or verdict == 0:
             continue

@@ -62,7 +62,7 @@ COMMANDS: dict[str, Command] = {
         Command("costs", "", "what the models cost", costs.costs),
         Command("playbook", "[diff [a b] | rollback N]", "what the bot believes", playbook.playbook,
                 changes=lambda words: words[:1] == ("rollback",)),
-        Command("reflect", "", "look whether a reflection is due", learning.reflect, changes=_always),
+        Command("reflect", "", "reflect on the closed trades now", learning.reflect, changes=_always),
         Command("research", "QUESTION", "ask the researcher", learning.research, changes=_always),
         Command("alerts", "[n]", "the last alerts", alerts.alerts),
         Command("config", "[key [value]]", "limits in force; tighten one", config.config,

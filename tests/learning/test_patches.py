@@ -132,17 +132,18 @@ def test_a_trade_moves_the_same_number_once() -> None:
 
 
 def test_one_reflection_changes_at_most_five_things_and_none_twice() -> None:
-    at_hours = [trade(n, -1.0, at=START + timedelta(days=n % 9, hours=n // 9, minutes=20)) for n in range(63)]
+    at_hours = [
+        trade(number, -1.0, at=START + timedelta(days=number % 9, hours=number // 9, minutes=20))
+        for number in range(9, 72)
+    ]
     hours = [
         AvoidHours(hours=(h,), trade_ids=tuple(t.trade_id for t in at_hours if t.opened_at.hour == h), reason="")
-        for h in range(7)
+        for h in range(1, 8)
     ]
-    at_hours = [t for t in at_hours if t.trade_id > 0]
-    hours = [h.model_copy(update={"trade_ids": tuple(i for i in h.trade_ids if i > 0)}) for h in hours]
     after, fates = judged(*hours, trades=at_hours)
     assert [one.accepted for one in fates] == [True] * bounds.MOST_CHANGES + [False] * 2
     assert fates[-1].why == "one reflection changes at most 5 things"
-    assert [f.hours for f in after.time_filters] == [(h,) for h in range(5)]
+    assert [f.hours for f in after.time_filters] == [(h,) for h in range(1, 6)]
     assert "changed already" in why(smaller(), smaller(size_pct=D("4.2")))
 
 
@@ -161,7 +162,11 @@ def test_a_lesson_expires_unless_renewed_by_newer_trades() -> None:
     assert learned is not None
     assert (learned.trade_ids, learned.renewals) == (ids(LOSERS), 0)
     assert expire(book, AT + bounds.LESSON_LIFE - timedelta(hours=1)) == book
-    assert expire(book, AT + bounds.LESSON_LIFE).lessons == default_playbook().lessons
+    expired = expire(book, AT + bounds.LESSON_LIFE)
+    assert expired.lessons == default_playbook().lessons
+    # The trades it rested on cannot bring it back.
+    used = {"lessons.momentum in ranging": frozenset(ids(LOSERS))}
+    assert "24 of them used before" in why(lesson(), book=expired, used=used)
     assert "where 1 new ones are needed" in why(lesson(), book=book)
     more = [*LOSERS, trade(30, -1.0)]
     later = AT + timedelta(days=5)

@@ -16,9 +16,9 @@ from execution.playbook import records
 from models import LlmCall
 from pipeline import learning
 from settings import load_settings
+from standins import anthropic_api
+from standins.anthropic_api import AnthropicStandin
 from tests.learning.conftest import BTC, START
-from tests.standins import anthropic_api
-from tests.standins.anthropic_api import AnthropicStandin
 from trading.clock import wall_now
 
 D = Decimal

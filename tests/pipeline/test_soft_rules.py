@@ -1,11 +1,12 @@
 """The playbook's own rules in the gate: applied by code after the analyst has spoken, whatever it says."""
 
+from datetime import timedelta
 from decimal import Decimal
 
 import pytest
 from sqlalchemy import update
 
-from models import DecisionCycle, LlmCall, PlaybookVersion
+from models import DecisionCycle, LlmCall, Order, PlaybookVersion
 from trading.clock import wall_now
 from trading.decision import Action
 from trading.playbook import CalibrationCurve, Knot, default_playbook
@@ -68,19 +69,17 @@ def test_what_the_playbook_forbids_is_refused(desk, rules, decision, name, reaso
 
 def test_sizes_are_cut_to_the_playbooks_and_by_confidence(desk):
     full = judged(desk).contracts
-    ruled_by(desk, strategies__momentum__size_pct="1.25")  # × 0.8 in a ranging market: half of the 2 % asked for
-    desk.bot.sessions  # noqa: B018
-    with desk.bot.sessions.begin() as session:
-        session.execute(update(DecisionCycle).values(slot=DecisionCycle.slot.op("-")("1 day")))
-    assert judged_again(desk).contracts == pytest.approx(full / 2, rel=D("0.02"))
-
-
-def judged_again(desk):
-    from models import Order
-
-    with desk.bot.sessions.begin() as session:
-        session.execute(update(Order).values(state="canceled"))
-    return judged(desk)
+    for rules, confidence, left in (
+        ({"strategies__momentum__size_pct": "1.25"}, "0.7", "0.5"),  # × 0.8 in a ranging market: half of 2 %
+        ({"full_size_confidence": "1"}, "0.4", "0.8"),  # of the playbook's 4 %
+    ):
+        ruled_by(desk, **rules)
+        with desk.bot.sessions.begin() as session:
+            session.execute(update(DecisionCycle).values(slot=DecisionCycle.slot - timedelta(days=1)))
+            session.execute(update(Order).values(state="canceled"))
+        verdict = judged(desk, confidence)
+        assert verdict.contracts / full == pytest.approx(D(left), rel=D("0.02"))
+        assert verdict.effect == "cut"
 
 
 def test_a_calibrated_model_is_sized_by_what_its_word_was_worth(desk):

@@ -4,7 +4,7 @@ There is one lesson a scope. What is learned about a scope that has one already 
 both: the same stance renews it; the opposite one replaces it if the trades together say so, else what they say stands.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 
 from trading.closed_trade import ClosedTrade
@@ -17,14 +17,17 @@ SIGNS = {"avoid": -1, "favour": 1}
 LEVELS = {"avoid": CAUTIOUS_LEVEL, "favour": BOLD_LEVEL}
 
 
-def learn(playbook: Playbook, change: Learn, trades: Mapping[int, ClosedTrade], at: datetime) -> Playbook:
-    """With the lesson in it. Raises NotShown."""
+def learn(
+    playbook: Playbook, change: Learn, trades: Mapping[int, ClosedTrade], at: datetime, used: Collection[int] = ()
+) -> Playbook:
+    """With the lesson in it. Raises NotShown. `used`: trades a lesson of this scope has rested on before; once it has
+    expired, or somebody has removed it, they do not bring it back."""
     if change.scope == Scope():
         raise NotShown("a lesson is about something: a strategy, a regime, a side or hours")
     found = cited(change.trade_ids, trades, change.scope.covers)
-    enough(found, bounds.LEAST_TRADES[change.kind])
     before = lesson_about(playbook, change.scope)
     renewals = 0
+    enough(found, bounds.LEAST_TRADES[change.kind], used if before is None else ())
     if before is not None:
         enough(found, 1, before.trade_ids)
         found = _together(found, before, trades)

@@ -152,7 +152,8 @@ def _avoid_hours(playbook: Playbook, change: AvoidHours, evidence: Evidence) -> 
 
 
 def _learn(playbook: Playbook, change: Learn, evidence: Evidence) -> Playbook:
-    return learn(playbook, change, evidence.trades, evidence.at)
+    used = evidence.used.get(change.path, frozenset())
+    return learn(playbook, change, evidence.trades, evidence.at, used)
 
 
 def _forget(playbook: Playbook, change: Forget, evidence: Evidence) -> Playbook:
