@@ -185,6 +185,7 @@ MISSING: dict[str, Any] = {
     "account.baseline_day": None,
     "account.peak_equity": None,
     "protection_seen_at": None,
+    "soft": None,
 }
 
 
