@@ -92,7 +92,12 @@ def _once(ctx: Learner, reflector: Reflector, occasion: _Occasion) -> str | None
         except Exception as error:
             # Not to be paid for again and again: the window is over, with what went wrong in it.
             logger.exception("deep_reflection_failed", window=occasion.name)
-            fault = {"statistics": {}, "text": "", "outcome": "failed", "reason": f"{type(error).__name__}: {error}"}
+            fault = {
+                "statistics": {},
+                "text": "the reflection broke off",
+                "outcome": "failed",
+                "reason": f"{type(error).__name__}: {error}",
+            }
             values = _conclude(ctx, occasion, lambda _: fault)
     if values is None:
         return None

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from decimal import Decimal
@@ -19,7 +20,7 @@ from feeds.account import AccountFeed
 from feeds.control import ControlStream
 from feeds.dispatch import Dispatcher
 from feeds.settled import Books, Truth, read_truth
-from models import BotState, DecisionCycle, Position
+from models import BotState, DecisionCycle, Position, Reflection, Trade
 from paper.launch import ExchangeProcess
 from settings import AnySettings
 from trading.clock import wall_now
@@ -135,3 +136,38 @@ def test_bars_follow_each_other_with_every_cycle_in_order(
     assert seen == expected
     ended = [cycle.finished_at for cycle in whole]
     assert all(done is not None and done <= later.created_at for done, later in zip(ended, whole[1:], strict=False))
+
+
+def test_the_next_bar_waits_for_the_reflection_of_a_window_that_has_ended(
+    ctx: ExecutionContext, settings: AnySettings, queued: Callable[..., list[object]], until: Until
+) -> None:
+    """Else the same seed would give other playbooks on a slower machine."""
+    slot = ctx.clock.market_now()
+    closed = slot - timedelta(hours=7)
+    with ctx.sessions.begin() as session:
+        session.add(
+            Trade(
+                account_id=ctx.account_id, inst_id=BTC, side="long", contracts=Decimal(0), max_contracts=Decimal(1),
+                entry_px=Decimal(100), opened_market_at=closed - timedelta(hours=1), closed_market_at=closed,
+            )
+        )  # fmt: skip
+    pacing = pacer.build(settings)
+    learning = threading.Thread(target=pacing._learn, args=(slot,))
+    learning.start()
+    try:
+        until(lambda: ("reflection.due", ["pacer"]) in queued("reflection"))
+        assert learning.is_alive()
+        with ctx.sessions.begin() as session:
+            session.add(
+                Reflection(
+                    account_id=ctx.account_id, kind="deep", window="deep:first", window_end=slot, statistics={},
+                    text="", outcome="no_change", reason="",
+                )
+            )  # fmt: skip
+        learning.join(10)
+        assert not learning.is_alive()
+    finally:
+        pacing._stopping.set()
+        learning.join(10)
+        pacing._dispatcher.close()
+        pacing._books.close()
