@@ -71,7 +71,7 @@ def versions() -> None:
         table.add_row(
             f"{row.version}{' *' if row.active else ''}", f"{row.market_at:%Y-%m-%d %H:%M}" if row.market_at else "",
             row.author, str(record.trades if record else 0), str(record.wins if record else 0), mean,
-            signed(record.net_pnl) if record else "", row.reason,
+            signed(str(record.net_pnl)) if record else "", row.reason,
         )  # fmt: skip
     if sys.stdout.isatty():
         Console().print(table)
