@@ -8,7 +8,7 @@ VENV := $(HERE)/.venv
 PY := $(VENV)/bin/python
 PIP := $(PY) -m pip --disable-pip-version-check --no-input
 
-.PHONY: help run install test soak lint format docs bench lock clean
+.PHONY: help run install test soak audit containers lint format docs bench lock clean
 
 help: ## Print this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' '$(HERE)/Makefile' | expand -t 10
@@ -23,6 +23,13 @@ test: $(VENV)/.installed-dev ## Run every test
 
 soak: $(VENV)/.installed-dev ## The long proofs (about an hour); ARGS="schedules --count 20 --seed 7" for a part
 	@cd '$(HERE)' && exec '$(PY)' -m soak $(or $(ARGS),all)
+
+audit: ## Ask the public advisory database about the locked versions (needs the network)
+	@test -x '$(HERE)/.venv-audit/bin/pip-audit' || { python3 -m venv '$(HERE)/.venv-audit' && '$(HERE)/.venv-audit/bin/python' -m pip install -q pip-audit; }
+	@cd '$(HERE)' && exec .venv-audit/bin/pip-audit --disable-pip --require-hashes -r requirements.lock
+
+containers: $(VENV)/.installed-dev ## Build the image and prove docker-compose.yml on a Docker engine
+	@cd '$(HERE)' && exec '$(PY)' -m soak containers
 
 lint: $(VENV)/.installed-dev ## Check style, types and the walls between the rooms
 	@cd '$(HERE)' && sh runtime/lint.sh '$(VENV)/bin'
@@ -44,7 +51,7 @@ lock: ## Resolve requirements*.in into requirements*.lock anew (needs the packag
 	  lock requirements-dev.in -c requirements.lock -o requirements-dev.lock
 
 clean: ## Remove the virtual environment and caches (never the bot's home folder)
-	@rm -rf '$(VENV)' '$(HERE)/.venv-lock' '$(HERE)/build' '$(HERE)'/*.egg-info
+	@rm -rf '$(VENV)' '$(HERE)/.venv-lock' '$(HERE)/.venv-audit' '$(HERE)/build' '$(HERE)'/*.egg-info
 	@rm -rf '$(HERE)/.mypy_cache' '$(HERE)/.ruff_cache' '$(HERE)/.pytest_cache' '$(HERE)/.hypothesis' '$(HERE)/.import_linter_cache'
 	@find '$(HERE)' -name __pycache__ -type d -prune -exec rm -rf {} +
 

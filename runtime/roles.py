@@ -12,7 +12,7 @@ from runtime.errors import OperatorError
 
 BOT, READER = "okxbot_bot", "okxbot_reader"
 # Connections a role may hold: all services of a bot at their pools' limits, and a few dashboards.
-MOST_CONNECTIONS = {BOT: 170, READER: 15}
+MOST_CONNECTIONS = {BOT: 175, READER: 15}
 
 
 def let_log_in(url: str, role: str, password: str) -> None:

@@ -3,17 +3,18 @@
 import os
 import sys
 from pathlib import Path
+from typing import ClassVar
 
 from celery.beat import Scheduler
 
-TICK_FILE = "OKXBOT_TICK_FILE"
-
 
 class SeenScheduler(Scheduler):  # type: ignore[misc]
-    """Remembers nothing over a restart, for the jobs find their slots in the database; shows that it ticks."""
+    """Remembers nothing over a restart, for the jobs find their slots in the database; touches `file` at each tick."""
+
+    file: ClassVar[Path]
 
     def tick(self, *args: object, **kwargs: object) -> float:
-        Path(os.environ[TICK_FILE]).touch()
+        self.file.touch()
         return float(super().tick(*args, **kwargs))
 
 
@@ -32,8 +33,8 @@ def main() -> int:
     folder = home / "run"
     folder.mkdir(parents=True, exist_ok=True)
     try:
-        os.environ[TICK_FILE] = str(folder / "beat.tick")
-        app.Beat(scheduler="tasks.beat:SeenScheduler", loglevel="WARNING", quiet=True).run()
+        SeenScheduler.file = folder / "beat.tick"
+        app.Beat(scheduler=SeenScheduler, loglevel="WARNING", quiet=True).run()
     except SystemExit as stop:
         if stop.code not in (0, None):
             raise

@@ -10,7 +10,7 @@ from runtime.postgres import SERVER_SETTINGS
 from runtime.roles import BOT, MOST_CONNECTIONS
 
 SERVICES = ("orchestrator", "market-feed", "account-feed", "trade", "protect", "account", "haiku", "opus", "perplexity",
-            "reflection", "telegram", "cli")  # fmt: skip
+            "reflection", "telegram", "metrics", "cli")  # fmt: skip
 DURABILITY = select(func.current_setting("synchronous_commit"))
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import psycopg2
 import pytest
 
-from runtime.backup import back_up, description_of, read_description, rotate
+from runtime.backup import back_up, description_of, program, read_description, rotate
 from runtime.errors import OperatorError
 from runtime.migrate import upgrade_to_head
 from runtime.postgres import EmbeddedPostgres
@@ -97,6 +97,7 @@ def test_the_bot_works_on_what_was_restored_with_its_own_role(server, dump):
     let_log_in(server.url, BOT, "its password")
     url = server.cluster.url_of(BOT, "its password").replace("+psycopg2", "")
     assert one(url, OPEN_CYCLE) > 0
+    assert "COPY public.decision_cycles" in program("pg_dump", url), "the plain pg_dump of the runbook"
     with pytest.raises(psycopg2.errors.InsufficientPrivilege):
         one(url, "DROP TABLE trades")
 
