@@ -19,7 +19,7 @@ from typing import cast
 
 import uvloop
 
-from exchange.clock import wall_now
+from trading.clock import wall_now
 
 INST = "BTC-USDT-SWAP"
 PATH = b"/api/v5/trade/order"

@@ -33,6 +33,7 @@ def collect_status(connection: Connection) -> dict[str, Any]:
         now = None
     with connection.sessions() as session:
         state = session.get_one(BotState, connection.account_id)
+        account_seen = state.equity_at
         status: dict[str, Any] = {
             "mode": settings.trading_mode,
             "analyst": settings.analyst_in_use,
@@ -54,6 +55,8 @@ def collect_status(connection: Connection) -> dict[str, Any]:
     if connection.stopped:
         return status | {"state": "stopped", "feed_age_s": {}, "services": {}, "urls": {}}
     status["feed_age_s"] = _feed_ages(connection)
+    if account_seen is not None:
+        status["feed_age_s"]["account"] = round((wall_now() - account_seen).total_seconds(), 2)
     status["services"] = services(connection)
     status["urls"] = connection.plan.urls
     if status["services"] and all(s not in ("RUNNING", "STARTING") for s in status["services"].values()):
