@@ -136,12 +136,13 @@ def test_an_update_handed_out_again_is_acted_on_once(talk, bot):
 def test_a_restarted_bot_does_not_act_again_on_what_it_acted_on(desk, api, bot):
     with Talk(desk):
         first = api.hear(OWNER, "/reflect")
-        api.wait(lambda: any("asked to look" in said for said in alone(api)))
+        api.wait(lambda: any("reflects on its closed trades now" in said for said in alone(api)))
     api.repeat(first)
     with Talk(desk):
         api.hear(OWNER, "/start")
         api.wait(lambda: any("You may look and act" in said for said in alone(api)))
-    assert sum("asked to look" in said for said in alone(api)) == 1
+    assert sum("reflects on its closed trades now" in said for said in alone(api)) == 1
+    assert len(audited(bot, "reflection_asked")) == 1
 
 
 def test_flatten_needs_the_second_step_and_answers_when_flat(talk, bot):
