@@ -30,7 +30,7 @@ CHECKOUT = Path(__file__).resolve().parent
 OWN_PREFIXES = (
     "PAPER_", "OKXBOT_", "OPUS_", "HAIKU_", "MAX_", "LLM_", "FRESH_", "DAILY_LOSS", "DRAWDOWN_", "MIN_REWARD",
     "ORDER_EXP", "ENTRY_", "NAKED_", "LOSS_", "DECISION_", "REENTRY_", "UNKNOWN_", "HALT_CLEARS", "LIVE_ACCOUNT",
-    "PROTECTION_", "REFLECTION_",
+    "PROTECTION_", "REFLECTION_", "BREAK_EVEN", "TRAIL_",
 )  # fmt: skip
 PAPER_ONLY = ("WARMUP_BARS",)
 # Read by docker compose itself from the same `.env`.
@@ -186,8 +186,20 @@ class Settings(BaseSettings):
     entry_order_type: Literal["fok", "market"] = Field(
         "fok", description="fok: whole with its stop or nothing; market: if OKX refuses attached stops on fok."
     )
+    entry_limit: Literal["fok", "rest"] = Field(
+        "fok",
+        description="A limit decision. fok: fills whole at once, or not at all; rest: waits on the book until "
+        "DECISION_MAX_AGE_S, and what fills before the rest is covered a moment later than it is held.",
+    )
     entry_slippage_bps: Annotated[Decimal, Field(gt=0, le=100)] = Field(
         Decimal(15), description="Worst acceptable entry price, beyond the opposite quote, basis points."
+    )
+    break_even_at_r: Annotated[Decimal, Field(ge=0, le=100)] = Field(
+        Decimal(0),
+        description="Profit, in R (the plan's risk), from which the stop stands at break-even. 0: off, the plan decides.",
+    )
+    trail_stop_r: Annotated[Decimal, Field(ge=0, le=100)] = Field(
+        Decimal(0), description="The stop follows the price so many R behind, never back. 0: off, the plan decides."
     )
     naked_grace_s: Seconds = Field(5, description="Longest time a position may be seen uncovered before we act.")
     unknown_grace_s: Seconds = Field(2, description="Wait past `expTime` before an absence counts.")
@@ -367,6 +379,8 @@ class PaperSettings(Settings):
             )
         if self.paper_market == "okx" and self.paper_speed != 1:
             raise ValueError("PAPER_SPEED: must be 1 with PAPER_MARKET=okx; set PAPER_SPEED=1")
+        if self.entry_limit == "rest" and self.paper_speed == "lockstep":
+            raise ValueError("ENTRY_LIMIT: must be fok with PAPER_SPEED=lockstep: the market waits for every order's end")
         return self
 
 

@@ -37,6 +37,8 @@ def _read() -> dict[str, Meaning]:
 TABLE = _read()
 REFUSED = frozenset(row.code for row in TABLE.values() if row.kind is OutcomeKind.REJECTED)
 AMBIGUOUS = frozenset(row.code for row in TABLE.values() if row.kind is OutcomeKind.UNKNOWN)
+DUPLICATE_ID = ("50071", "51016", "51065", "51068")
+"""The exchange has the id already. Ours are sent once: whatever answers this was sent twice."""
 
 TRANSPORT: tuple[tuple[str, OutcomeKind, str], ...] = (
     ("connect_failed", OutcomeKind.REJECTED, "no connection came up: nothing was written"),

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from exchange.market_cache import MarketCache
@@ -12,6 +13,14 @@ from trading.instrument import Instrument
 
 if TYPE_CHECKING:
     from exchange.client import OkxExchange
+
+
+@dataclass(frozen=True, slots=True)
+class Refusals:
+    """Of moving one position's stop, in a row; the next attempt is `due` (wall)."""
+
+    count: int
+    due: datetime
 
 
 @dataclass(frozen=True)
@@ -30,6 +39,8 @@ class ExecutionContext:
     order_prefix: str
     send: Callable[[str, str, list[Any]], Any]
     market: MarketCache | None = None  # the feed's quotes, where this process reads them
+    # By the position's row; forgotten with the process: then it is tried at once.
+    refused_stop_moves: dict[int, Refusals] = field(default_factory=dict, repr=False, compare=False)
     _instruments: dict[str, Instrument] = field(default_factory=dict, repr=False, compare=False)
 
     def instrument(self, inst_id: str) -> Instrument:

@@ -11,7 +11,7 @@ import structlog
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from execution import notices
+from execution import notices, resting
 from execution.breach import breach_of
 from execution.context import ExecutionContext
 from execution.errors import Refused
@@ -26,7 +26,8 @@ logger = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class HaltAnswer:
-    """`new` is False when the bot was halted already; `in_flight` are orders that were being sent at that moment."""
+    """`new` is False when the bot was halted already; `in_flight` are orders that were being sent at that moment, and
+    entries that rest on the book until the next tick of protection cancels them."""
 
     new: bool
     kind: str
@@ -167,7 +168,7 @@ def _in_flight(session: Session, account_id: int) -> list[str]:
     return list(
         session.scalars(
             select(Order.cl_ord_id)
-            .where(Order.account_id == account_id, Order.state == OrderState.SUBMITTING)
+            .where(Order.account_id == account_id, (Order.state == OrderState.SUBMITTING) | resting.rests())
             .order_by(Order.id)
         )
     )

@@ -51,6 +51,7 @@ def record_entry(
         raise ValueError(f"the verdict on {instrument.inst_id} approves no entry")
     leg = Leg.ADD if decision.action is Action.ADD else Leg.ENTRY
     by_market = settings.entry_order_type == "market" and decision.order_type == "market"
+    rests = settings.entry_limit == "rest" and decision.order_type == "limit"
     cl_ord_id = identifiers.cl_ord_id(ctx.order_prefix, identifiers.cycle_basis(cycle.id), leg)
     decided_at = cycle.decided_at or ctx.clock.wall_now()
     order = Order(
@@ -61,7 +62,7 @@ def record_entry(
         cl_ord_id=cl_ord_id,
         inst_id=instrument.inst_id,
         side=verdict.side,
-        ord_type="market" if by_market else "fok",
+        ord_type="market" if by_market else "limit" if rests else "fok",
         td_mode=settings.margin_mode,
         sz_contracts=verdict.contracts,
         px=None if by_market else verdict.price,

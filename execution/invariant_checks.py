@@ -6,9 +6,10 @@ Sizes in contracts, ages in wall seconds.
 from datetime import timedelta
 from decimal import Decimal
 
-from sqlalchemy import func, select
+from sqlalchemy import exists, func, select
 from sqlalchemy.orm import Session
 
+from exchange.outcomes import DUPLICATE_ID
 from execution import coverage, journal, locks
 from execution.bound import closing_side
 from execution.break_log import Finding
@@ -16,7 +17,7 @@ from execution.context import ExecutionContext
 from execution.identifiers import is_attached, is_ours
 from execution.invariant_rules import Invariant as _I
 from execution.locks import LockReason
-from models import AlgoOrder, BotState, Fill, Order, Position, Trade
+from models import AlgoOrder, BotState, Fill, Order, OrderEvent, Position, Trade
 from trading.orders import ENTRY_LEGS, OPEN_STATES, OrderState
 
 UNKNOWN_FOR = timedelta(minutes=2)
@@ -24,7 +25,7 @@ RECENT = timedelta(days=1)
 
 
 def one_order_per_intent(ctx: ExecutionContext, session: Session) -> list[Finding]:
-    """I1: one clOrdId, one ordId; by what fills and stops of the last day say."""
+    """I1: one clOrdId, one ordId; by what fills, stops and refused doubles of the last day say."""
     since = ctx.clock.wall_now() - RECENT
     fills = session.execute(
         select(Fill.cl_ord_id, func.min(Fill.inst_id), func.count(Fill.ord_id.distinct()))
@@ -40,7 +41,20 @@ def one_order_per_intent(ctx: ExecutionContext, session: Session) -> list[Findin
         .group_by(AlgoOrder.algo_cl_ord_id)
         .having(func.count() > 1)
     ).all()
-    return [Finding(_I.ONE_ORDER_PER_INTENT, inst, f"{name} became {n} orders") for name, inst, n in [*fills, *stops]]
+    doubled = session.execute(
+        select(Order.cl_ord_id, Order.inst_id).where(
+            Order.account_id == ctx.account_id,
+            Order.created_at > since,
+            # The answer is an event of the order, unless a push had settled its state before it came.
+            Order.last_code.in_(DUPLICATE_ID)
+            | exists().where(OrderEvent.order_id == Order.id, OrderEvent.detail["code"].astext.in_(DUPLICATE_ID)),
+        )
+    ).all()
+    became = [Finding(_I.ONE_ORDER_PER_INTENT, inst, f"{name} became {n} orders") for name, inst, n in [*fills, *stops]]
+    return became + [
+        Finding(_I.ONE_ORDER_PER_INTENT, inst, f"{name} was sent twice; the exchange refused the second")
+        for name, inst in doubled
+    ]
 
 
 def one_open_entry(ctx: ExecutionContext, session: Session) -> list[Finding]:

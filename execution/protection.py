@@ -98,6 +98,8 @@ def _protect(ctx: ExecutionContext, position_id: int, report: ProtectionReport) 
     """Take the next step for one position."""
     with ctx.sessions() as session:
         row = session.get_one(Position, position_id)
+        if uncovered.being_closed(ctx, session, row):
+            return
         algos = coverage.stops_of(ctx, session, row.inst_id)
         stops, closes = _orders_of(session, ctx, row, (Leg.STOP,)), _orders_of(session, ctx, row, CLOSES)
     if row.contracts == 0 or any(

@@ -3,12 +3,13 @@
 Found (by our id, among the resting, the finished, or by a fill): adopted as the exchange has it. Absent: the exchange's
 own clock is past the last moment at which the request could take effect, and a grace; then three spaced looks missed it
 everywhere while the position stayed what our books say. That moment is `expTime`; for stops and closes, which carry
-none, it is the first look by the exchange's clock and the time one call may take. A read that fails proves nothing. An
+none, it is the first look by the exchange's clock: the call had ended before. A read that fails proves nothing. An
 absent whole-position close is tried again, as a new intent, while its position is there; a stop by protection.
 """
 
 from datetime import datetime, timedelta
 from decimal import Decimal
+from time import monotonic, sleep
 
 import structlog
 from sqlalchemy import select
@@ -26,6 +27,8 @@ from trading.orders import OPEN_STATES, AlgoReport, Leg, OrderReport, OrderState
 logger = structlog.get_logger()
 
 MISSES = 3
+LOOK_EVERY_S = 0.5
+STORED_WITHIN = timedelta(seconds=0.5)  # how long a living worker needs to store what its call came to
 LOOK_AFTER = timedelta(seconds=1)  # a call still under way by then is late, or nobody waits for its reply any more
 
 
@@ -47,6 +50,22 @@ def resolve_unknown(ctx: ExecutionContext) -> dict[str, str]:
             logger.warning("resolver_read_failed", cl_ord_id=order.cl_ord_id, reason=str(failure))
             known[order.cl_ord_id] = "unreadable"
     return known
+
+
+def resolve_for(ctx: ExecutionContext, seconds: float) -> None:
+    """Look, and go on looking for so long while an outcome is not known."""
+    until = monotonic() + seconds
+    resolve_unknown(ctx)
+    while monotonic() < until and _unsettled(ctx):
+        sleep(LOOK_EVERY_S)
+        resolve_unknown(ctx)
+
+
+def _unsettled(ctx: ExecutionContext) -> bool:
+    states = (OrderState.SUBMITTING, OrderState.UNKNOWN)
+    query = select(Order.id).where(Order.account_id == ctx.account_id, Order.state.in_(states)).limit(1)
+    with ctx.sessions() as session:
+        return session.scalar(query) is not None
 
 
 def _adopt_submitting(ctx: ExecutionContext) -> None:
@@ -71,15 +90,14 @@ def _adopt_submitting(ctx: ExecutionContext) -> None:
 
 def _give_up_on_submitting(ctx: ExecutionContext) -> None:
     """A worker that died in mid-call leaves `submitting` behind: nobody knows its outcome, and nobody sends it."""
-    grace = timedelta(seconds=ctx.settings.http_timeout_s + ctx.settings.unknown_grace_s)
-    now = ctx.clock.wall_now()
+    ended = ctx.clock.wall_now() - timedelta(seconds=ctx.settings.http_timeout_s) - STORED_WITHIN
     with outbox.transaction(ctx) as session:
         left = session.scalars(
             select(Order)
             .where(
                 Order.account_id == ctx.account_id,
                 Order.state == OrderState.SUBMITTING,
-                Order.submitted_at < now - grace,
+                Order.submitted_at < ended,
             )
             .with_for_update(skip_locked=True)
         ).all()
@@ -173,7 +191,7 @@ def _last_moment(ctx: ExecutionContext, order: Order) -> datetime:
     if order.kind == "order" and order.exp_time is not None:
         return order.exp_time
     assert order.looked_from is not None, "set before the first look"
-    return order.looked_from + timedelta(seconds=ctx.settings.http_timeout_s)
+    return order.looked_from
 
 
 def _held(positions: list[PositionReport], inst_id: str) -> Decimal:

@@ -44,9 +44,11 @@ def move_stop(
     trail_pct: Decimal | None = None,
     actor: str,
     channel: str,
+    tell: bool = True,
 ) -> StopMoved:
     """Move the position-level stop to a price, to break-even, or to a distance behind the last price (per cent).
 
+    `tell`: whether people are told of it; the audit, the order's events and the log know of every move.
     Raises Refused with the reason, ReadFailed when the exchange cannot be read.
     """
     if (to is not None) + break_even + (trail_pct is not None) != 1:
@@ -77,6 +79,9 @@ def move_stop(
     _await(ctx, algo, new)
     with ctx.sessions.begin() as session:
         _write_down(ctx, session, algo, before, new, actor)
+        if tell:
+            message = f"stop of {inst_id} moved from {before} to {new} by {actor}"
+            notices.alert(session, ctx.account_id, "stop_moved", "INFO", message, inst_id=inst_id)
     logger.info("stop_moved", inst_id=inst_id, before=str(before), now=str(new), actor=actor)
     return StopMoved(inst_id, before, new)
 
@@ -152,5 +157,3 @@ def _write_down(
                 detail={"stop_from": str(before), "stop_to": str(new), "actor": actor},
             )
         )  # fmt: skip
-    message = f"stop of {algo.inst_id} moved from {before} to {new} by {actor}"
-    notices.alert(session, ctx.account_id, "stop_moved", "INFO", message, inst_id=algo.inst_id)

@@ -8,7 +8,8 @@ from sqlalchemy.orm import Session
 
 from execution import coverage, locks, monitor, notices, outbox
 from execution.context import ExecutionContext
-from models import Position
+from models import Order, Position
+from trading.orders import OrderState
 
 logger = structlog.get_logger()
 
@@ -27,6 +28,8 @@ def mark(ctx: ExecutionContext) -> list[str]:
             .with_for_update()
         ):
             algos = coverage.stops_of(ctx, session, row.inst_id)
+            if row.uncovered_since is None and being_closed(ctx, session, row):
+                continue
             if not coverage.covers(row.contracts, algos, ctx.order_prefix):
                 uncovered.append(row.inst_id)
                 if row.uncovered_since is None:
@@ -40,6 +43,21 @@ def mark(ctx: ExecutionContext) -> list[str]:
                 locks.lift(session, ctx.account_id, row.inst_id, locks.LockReason.MISSING_STOP, "a live stop covers it")
             coverage.refresh_levels(ctx, session, row)
     return uncovered
+
+
+def being_closed(ctx: ExecutionContext, session: Session, row: Position) -> bool:
+    """Whether all of it was closed within the grace: the exchange takes its stops away with it, and the news of the one
+    may come before the news of the other. A close that comes to nothing is over with the grace.
+    """
+    sent = select(Order.id).where(
+        Order.account_id == ctx.account_id,
+        Order.inst_id == row.inst_id,
+        Order.kind == "close_position",
+        Order.position_opened_at == row.opened_market_at,
+        Order.state.in_((OrderState.SUBMITTING, OrderState.LIVE, OrderState.FILLED)),
+        Order.submitted_at > ctx.clock.wall_now() - timedelta(seconds=ctx.settings.naked_grace_s),
+    )
+    return session.scalar(sent.limit(1)) is not None
 
 
 def overdue(ctx: ExecutionContext, row: Position) -> bool:

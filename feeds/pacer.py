@@ -27,6 +27,7 @@ from exchange.market_cache import MarketCache
 from exchange.redis_client import build_redis
 from execution import mirror
 from execution.context import ExecutionContext
+from execution.following_stops import wanted_moves
 from execution.reflection_windows import due_reflection
 from feeds.account import build_context
 from feeds.dispatch import Dispatcher
@@ -44,6 +45,7 @@ SERVICE = "pacer"
 ADVANCE_TIMEOUT_S = 60.0
 WAITING_LOG_S = 30.0
 RESEND_S = 3.0
+STOPS_WITHIN_S = 10.0
 FIRST_POLL_S, SLOWEST_POLL_S = 0.001, 0.02
 TROUBLE_PAUSE_S = 0.5
 ENDED_PAUSE_S = 1.0
@@ -115,6 +117,7 @@ class Pacer:
     def _play_bar(self) -> None:
         # Cycles that ended in HOLD changed nothing on the exchange: what it said after the bar still holds.
         self._wait_for(self._unsettled_books)
+        self._let_stops_follow()
         self._truth = None
         answer = self._http.post("/paper/advance", json={"bars": 1})
         answer.raise_for_status()
@@ -131,6 +134,7 @@ class Pacer:
         """Everything the bar that closed at `slot` asks for; repeating it changes nothing."""
         self._wait_for(lambda: self._missing_candles(slot) or self._missing_quotes(slot))
         self._wait_for(self._unsettled)
+        self._let_stops_follow()
         self._observe_equity(slot)
         for inst_id in self._settings.instruments:
             cycle = self._books.cycle(inst_id, slot)
@@ -176,6 +180,25 @@ class Pacer:
         cycle = self._books.cycle(inst_id, slot)
         if cycle is not None and cycle.outcome not in WITHOUT_EFFECT:
             self._wait_for(self._unsettled)
+
+    def _let_stops_follow(self) -> None:
+        """The rules for stops look at every price there is, not at those a tick of protection happens to meet.
+
+        A move that is refused holds the market up for ten seconds only.
+        """
+        sent, until = -RESEND_S, monotonic() + STOPS_WITHIN_S
+
+        def awaited() -> list[str]:
+            nonlocal sent
+            moves = wanted_moves(self._ctx)
+            if not moves or monotonic() > until:
+                return []
+            if monotonic() - sent >= RESEND_S:
+                self._dispatcher.send("protect.check")
+                sent = monotonic()
+            return [f"stop of {row.inst_id} to {price}" for row, price in moves]
+
+        self._wait_for(awaited)
 
     def _observe_equity(self, at: datetime) -> None:
         """The account's pushes follow events; the monitor must see every bar."""

@@ -22,6 +22,7 @@ from soak.whole import WholeBot
 from trading.clock import ClockUnavailable
 
 CONVERGES_WITHIN_S = 90.0
+SLOWEST = 5  # schedules told in full, with what they waited for
 NOT_YET = (ReadFailed, DBAPIError, ClockUnavailable, httpx.HTTPError, KeyError)
 
 
@@ -88,6 +89,7 @@ class Report:
             "converge_p50_s": round(cuts[49], 2),
             "converge_p99_s": round(cuts[98], 2),
             "converge_max_s": round(times[-1], 2),
+            "slowest": [asdict(each) for each in sorted(self.outcomes, key=lambda o: -o.converged_s)[:SLOWEST]],
             "failed": [asdict(each) for each in self.outcomes if not each.good],
         }
 

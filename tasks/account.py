@@ -5,7 +5,7 @@ from execution.clock_skew import measure
 from execution.invariants import check as check_invariants
 from execution.invariants import check_after_start
 from execution.reconcile import reconcile as run_reconcile
-from execution.resolver import resolve_unknown
+from execution.resolver import resolve_for
 from execution.snapshots import take_due_snapshots
 from models import BotState
 from pipeline import runner
@@ -13,6 +13,8 @@ from tasks.app import app
 from tasks.context import execution_context
 from tasks.pipeline_context import pipeline_context
 from tasks.policies import RepeatableTask
+
+RESOLVE_FOR_S = 1.5  # a tick comes every two seconds
 
 
 @app.task(name="account.confirm", base=RepeatableTask)
@@ -46,8 +48,8 @@ def reconcile_due() -> None:
 
 @app.task(name="account.resolve", base=RepeatableTask, send_events=False)
 def resolve() -> None:
-    """Look for the truth about orders whose outcome is unknown."""
-    resolve_unknown(execution_context())
+    """Look for the truth about orders whose outcome is unknown, until the next tick does."""
+    resolve_for(execution_context(), RESOLVE_FOR_S)
 
 
 @app.task(name="account.invariants", base=RepeatableTask, send_events=False)

@@ -87,9 +87,10 @@ class Bot:
         contracts: str = "0.5",
         stop_pct: str = "2",
         target_pct: str = "4",
+        limit_price: Decimal | None = None,
         **changes: Any,
     ) -> Order:
-        """An entry as the gate records it."""
+        """An entry as the gate records it; with `limit_price`, of a limit decision."""
         market = self.market(inst_id)
         instrument = self.ctx.instrument(inst_id)
         assert market.last is not None
@@ -99,6 +100,7 @@ class Bot:
         decision = Decision(
             action=action, inst_id=inst_id, size_pct=Decimal(1), stop_loss=stop, take_profit=target,
             confidence=Decimal("0.6"), strategy="momentum", regime=Regime.RANGING, reasoning="a test",
+            order_type="market" if limit_price is None else "limit", limit_price=limit_price,
         )  # fmt: skip
         cycle = self.cycle(inst_id, decision, market)
         plan = PositionPlan(

@@ -64,6 +64,21 @@ def test_every_invariant_has_a_rule_and_a_number():
     assert [i.number for i in Invariant] == [f"I{n}" for n in range(1, 11)]
 
 
+def test_a_second_sending_that_the_exchange_refused_halts_too(bot):
+    """One order exists, and yet our id was sent twice: whoever did it may do it where the exchange does not notice."""
+    order = bot.intend(BTC)
+    far = bot.ctx.instrument(BTC).round_price(bot.okx.ticker(BTC).bid * Decimal("0.97"))
+    bot.okx.place_order(
+        OrderRequest(BTC, "buy", "limit", Decimal(1), order.cl_ord_id, "isolated", px=far),
+        wall_now() + timedelta(seconds=3),
+    )
+    assert submit(bot.ctx, order.id) == "unknown"
+    assert bot.order(order.id).last_code == "51016"
+    invariants.check(bot.ctx)
+    assert ("one_order_per_intent", BTC, True) in broken(bot)
+    assert bot.state().halt_kind == "invariant"
+
+
 def test_one_intent_that_became_two_orders_halts(bot):
     order = bot.enter(BTC)
     with bot.sessions.begin() as session:

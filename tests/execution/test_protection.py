@@ -313,3 +313,17 @@ def test_adding_and_reducing_stay_covered(bot, level):
     assert bot.held(BTC).contracts == Decimal("0.2")
     assert len(bot.okx.algos_pending()) == 1
     assert bot.state().naked_seconds_total == 0
+
+
+def test_the_stop_that_goes_with_its_position_is_not_missed(bot):
+    """Of a close the exchange tells in any order: first that the stop has ended, then that the position has."""
+    bot.enter(BTC)
+    bot.protect()
+    (stop,) = bot.okx.algos_pending()
+    assert submit(bot.ctx, bot.exit(BTC).id) == "live"
+    mirror.ingest_algo(bot.ctx, bot.okx.algo_by_id(stop.algo_id))
+    assert bot.position(BTC).contracts != 0
+    assert uncovered.mark(bot.ctx) == []
+    assert bot.position(BTC).uncovered_since is None
+    time.sleep(bot.settings.naked_grace_s + 0.05)
+    assert uncovered.mark(bot.ctx) == [BTC], "a close that came to nothing would be noticed"

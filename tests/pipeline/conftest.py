@@ -37,7 +37,7 @@ from tests.pipeline.room_database import empty, room_database
 from trading.clock import Clock, slot_close, wall_now
 from trading.decision import Action, Decision, Regime
 
-BTC, ETH = "BTC-USDT-SWAP", "ETH-USDT-SWAP"
+BTC, ETH, SOL = "BTC-USDT-SWAP", "ETH-USDT-SWAP", "SOL-USDT-SWAP"
 BAR_S = 300
 
 
@@ -151,7 +151,7 @@ def settings(exchange_server: ExchangeProcess) -> AnySettings:
             "OKX_REST_URL": exchange_server.rest_url,
             "PAPER_SPEED": "lockstep",
             "PAPER_ACCOUNT_FILE": str(exchange_server.data / "account.json"),
-            "INSTRUMENTS": f"{BTC},{ETH}",
+            "INSTRUMENTS": f"{BTC},{ETH},{SOL}",
             "HTTP_TIMEOUT_S": "2",
             "ANALYST": "rules",
         },
