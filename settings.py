@@ -196,7 +196,7 @@ class Settings(BaseSettings):
     )
     break_even_at_r: Annotated[Decimal, Field(ge=0, le=100)] = Field(
         Decimal(0),
-        description="Profit, in R (the plan's risk), from which the stop stands at break-even. 0: off, the plan decides.",
+        description="Profit, in R (the plan's risk), from which the stop stands at break-even. 0: the plan decides.",
     )
     trail_stop_r: Annotated[Decimal, Field(ge=0, le=100)] = Field(
         Decimal(0), description="The stop follows the price so many R behind, never back. 0: off, the plan decides."
@@ -380,7 +380,9 @@ class PaperSettings(Settings):
         if self.paper_market == "okx" and self.paper_speed != 1:
             raise ValueError("PAPER_SPEED: must be 1 with PAPER_MARKET=okx; set PAPER_SPEED=1")
         if self.entry_limit == "rest" and self.paper_speed == "lockstep":
-            raise ValueError("ENTRY_LIMIT: must be fok with PAPER_SPEED=lockstep: the market waits for every order's end")
+            raise ValueError(
+                "ENTRY_LIMIT: must be fok with PAPER_SPEED=lockstep: the market waits for each order's end"
+            )
         return self
 
 

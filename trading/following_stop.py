@@ -29,7 +29,7 @@ class StopRules:
 
 @dataclass(frozen=True, slots=True)
 class Holding:
-    """A covered position: `contracts` signed, positive long; `stop` where it stands, `planned` where the plan had it."""
+    """A covered position: `contracts` signed; `stop` where it stands, `planned` where the plan had it."""
 
     contracts: Decimal
     avg_px: Decimal

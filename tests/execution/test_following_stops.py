@@ -1,4 +1,4 @@
-"""Stops that follow the price, on a market that rises and then falls: by amendment, one way only, never a moment naked."""
+"""Stops that follow the price, on a market that rises and then falls: by amendment, one way only, never naked."""
 
 import csv
 import os

@@ -13,7 +13,7 @@ from settings import SettingsError, load_settings
 from trading.clock import wall_now
 from trading.orders import OrderState
 
-BTC = "BTC-USDT-SWAP"
+BTC, ETH = "BTC-USDT-SWAP", "ETH-USDT-SWAP"
 PLACE = "/api/v5/trade/order"
 
 
@@ -22,8 +22,9 @@ def exchange_server(request, tmp_path_factory):
     """Either way OKX may treat the attached stop of an order that is cancelled half filled."""
     server = launch(
         tmp_path_factory.mktemp("exchange"),
-        ["--speed", "lockstep", "--admin", "--warmup-bars", "300", "--switch", f"attached_after_partial={request.param}"],
-    )
+        ["--speed", "lockstep", "--admin", "--warmup-bars", "300",
+         "--switch", f"attached_after_partial={request.param}"],
+    )  # fmt: skip
     yield server
     server.stop()
 
@@ -55,8 +56,8 @@ def half_filled(bot):
 def test_a_limit_decision_rests_only_where_the_setting_says_so(bot):
     assert resting(bot).ord_type == "limit"
     assert bot.okx.orders_pending()[0].state == "live"
-    market = bot.with_settings(entry_limit="fok").intend("ETH-USDT-SWAP", limit_price=bot.okx.ticker("ETH-USDT-SWAP").ask)
-    assert market.ord_type == "fok"
+    whole = bot.with_settings(entry_limit="fok").intend(ETH, limit_price=bot.okx.ticker(ETH).ask)
+    assert whole.ord_type == "fok"
 
 
 def test_what_fills_before_the_rest_gets_its_own_stop_within_the_grace(bot):

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
+from functools import partial
 
 from sqlalchemy import select, update
 
@@ -55,7 +56,7 @@ def test_one_of_three_gets_the_room_and_the_exchange_sees_one_order(desk, in_thr
         assert len(verdicts) == 3
         # The message of the one, delivered to three workers at the same moment.
         (order,) = orders
-        states = in_threads([lambda: submit(desk.bot.ctx, order)] * 3)
+        states = in_threads([partial(submit, desk.bot.ctx, order)] * 3)
         assert sorted(states) == ["live", "not_claimed", "not_claimed"]
         assert len(desk.bot.okx.positions()) == 1
         clear(desk.bot.okx)
