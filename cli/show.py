@@ -88,8 +88,16 @@ def cycles(json_: Json = False, limit: Many = 20) -> None:
 
 
 @cycle_app.command()
-def show(cycle_id: Annotated[int, typer.Argument(metavar="ID")]) -> None:
+def show(
+    cycle_id: Annotated[int, typer.Argument(metavar="ID")],
+    prompt: Annotated[bool, typer.Option("--prompt", help="What its models were asked, and what they said.")] = False,
+) -> None:
     """Everything about one cycle: stages, inputs, decision, model calls, the gate's checks, orders and their events."""
+    if prompt:
+        from cli.prompts import print_prompts
+
+        print_prompts(cycle_id)
+        return
     with connected() as connection, connection.sessions() as session:
         cycle = session.get(DecisionCycle, cycle_id)
         if cycle is None:

@@ -157,9 +157,20 @@ def _counts(session: Session, account_id: int) -> dict[str, Any]:
         .all()
     )
     since = wall_now() - timedelta(hours=24)
-    asked, passed = session.execute(
-        select(func.count(), func.count().filter(ScreenerLog.passed)).where(
-            ScreenerLog.account_id == account_id, ScreenerLog.created_at > since, ScreenerLog.bypass.is_(None)
+    acted, said = ScreenerLog.later_action != "HOLD", ScreenerLog.later_action.is_not(None)
+    asked, passed, judged, right, sampled, missed = session.execute(
+        select(
+            func.count(),
+            func.count().filter(ScreenerLog.passed),
+            func.count().filter(ScreenerLog.passed, said),
+            func.count().filter(ScreenerLog.passed, acted),
+            func.count().filter(ScreenerLog.audited, said),
+            func.count().filter(ScreenerLog.audited, acted),
+        ).where(
+            ScreenerLog.account_id == account_id,
+            ScreenerLog.created_at > since,
+            ScreenerLog.screener == "haiku",
+            ~ScreenerLog.fail_open,
         )
     ).one()
     return {
@@ -169,6 +180,8 @@ def _counts(session: Session, account_id: int) -> dict[str, Any]:
         "orders_by_state": orders,
         "unknown_orders": sum(orders.get(state, 0) for state in UNKNOWN_STATES),
         "screener_pass_rate": round(passed / asked, 4) if asked else None,
+        "screener_precision": round(right / judged, 4) if judged else None,
+        "screener_missed": round(missed / sampled, 4) if sampled else None,
     }
 
 

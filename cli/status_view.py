@@ -31,6 +31,8 @@ def _head(status: dict[str, Any]) -> RenderableType:
     line.append(signed(status["day_pnl"]), style=pnl_style(status["day_pnl"]))
     line.append(f"   drawdown {percent(status['drawdown'])}   cycles {status['cycles_total']}   ")
     line.append(f"orders {orders_words(status)}")
+    if status["screener_pass_rate"] is not None:
+        line.append(f"\nscreener, 24 h: {screener_words(status)}", style="dim")
     if status["state"] == "stopped":
         line.append("\nthe bot is stopped, this is how it was left; `okxbot up` starts it", style="yellow")
     if status["halt_reason"]:
@@ -40,6 +42,16 @@ def _head(status: dict[str, Any]) -> RenderableType:
     for found in status["breaks"]:
         line.append(f"\n{break_words(found)}", style="bold red")
     return Panel(line, title="okxbot", title_align="left")
+
+
+def screener_words(status: dict[str, Any]) -> str:
+    """What Haiku let pass, and what Opus said of it."""
+    words = [f"{100 * status['screener_pass_rate']:.0f} % of candles passed"]
+    if status["screener_precision"] is not None:
+        words.append(f"Opus acted on {100 * status['screener_precision']:.0f} % of them")
+    if status["screener_missed"] is not None:
+        words.append(f"and on {100 * status['screener_missed']:.0f} % of the sample held back")
+    return ", ".join(words)
 
 
 def break_words(found: dict[str, Any]) -> str:

@@ -9,7 +9,7 @@ from decimal import Decimal
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from brain.occasions import OPEN_INTEREST_OVER, Occasions
+from brain.occasions import NEWS_WINDOW, OPEN_INTEREST_OVER, Occasions
 from models import DecisionCycle
 from trading.snapshot import MarketSnapshot
 
@@ -22,7 +22,7 @@ SLACK = timedelta(minutes=15)
 def find_occasions(session: Session, cycle: DecisionCycle, market: MarketSnapshot) -> Occasions:
     """What calls for a look beyond the candles at this cycle."""
     return Occasions(
-        news=None,
+        news=news_due(market),
         requested=_requested(session, cycle),
         open_interest_change_pct=_open_interest_change(session, cycle, market),
     )
@@ -31,6 +31,14 @@ def find_occasions(session: Session, cycle: DecisionCycle, market: MarketSnapsho
 def stored_occasions(cycle: DecisionCycle) -> Occasions:
     """As they were found when the cycle was screened."""
     return Occasions.model_validate((cycle.screening or {}).get("occasions") or {})
+
+
+def news_due(market: MarketSnapshot) -> str | None:
+    """The release due within the news window; None where there is none, or no calendar."""
+    event = market.calendar.next_event if market.calendar else None
+    if event is None or not timedelta(0) <= event.at - market.slot <= NEWS_WINDOW:
+        return None
+    return event.name
 
 
 def _requested(session: Session, cycle: DecisionCycle) -> str | None:

@@ -51,6 +51,8 @@ class AnthropicStandin(Standin):
     ) -> None:
         super().__init__("/v1/messages", key, port)
         self._key, self._say = key, say or _ordinary
+        # How many tokens there are is a guess without the tokenizer; what is cached of them is not.
+        self.chars_per_token, self.thinking_tokens = 4, 20
         self.reset()
 
     def reset(self) -> None:
@@ -84,15 +86,20 @@ class AnthropicStandin(Standin):
         } | fields  # fmt: skip
 
     def _usage(self, body: dict[str, Any], text: str) -> dict[str, Any]:
-        """Tokens at four characters each; a marked block is written to the cache once and read ever after."""
+        """Tokens of so many characters each; a marked block is written to the cache once and read ever after.
+
+        The answer's schema stands before the system prompt, and is cached with it.
+        """
+        each = self.chars_per_token
         system = body.get("system", [])
         blocks = [{"type": "text", "text": system}] if isinstance(system, str) else system
         written = read = plain = 0
-        prefix, pending, total = hashlib.sha256(json.dumps(body.get("output_config")).encode()), 0, 0
+        asked = json.dumps(body.get("output_config"))
+        prefix, pending, total = hashlib.sha256(asked.encode()), len(asked) // each, len(asked) // each
         for block in blocks:
             prefix.update(json.dumps(block).encode())
-            pending += len(block["text"]) // 4
-            total += len(block["text"]) // 4
+            pending += len(block["text"]) // each
+            total += len(block["text"]) // each
             if "cache_control" in block and total >= LEAST_CACHED_TOKENS:
                 key = prefix.hexdigest()
                 if key in self._cached:
@@ -101,12 +108,13 @@ class AnthropicStandin(Standin):
                     written += pending
                     self._cached.add(key)
                 pending = 0
-        plain += pending + sum(len(json.dumps(m["content"])) // 4 for m in body["messages"])
+        plain += pending + sum(len(json.dumps(m["content"], ensure_ascii=False)) // each for m in body["messages"])
         return {
-            "input_tokens": plain, "output_tokens": len(text) // 4 + 20, "cache_creation_input_tokens": written,
-            "cache_read_input_tokens": read, "service_tier": "standard", "inference_geo": "global",
+            "input_tokens": plain, "output_tokens": len(text) // each + self.thinking_tokens,
+            "cache_creation_input_tokens": written, "cache_read_input_tokens": read, "service_tier": "standard",
+            "inference_geo": "global",
             "cache_creation": {"ephemeral_5m_input_tokens": 0, "ephemeral_1h_input_tokens": written},
-            "output_tokens_details": {"thinking_tokens": 20},
+            "output_tokens_details": {"thinking_tokens": self.thinking_tokens},
         }  # fmt: skip
 
 
