@@ -106,6 +106,13 @@ class Settings(BaseSettings):
     decision_bar: Literal["1m", "3m", "5m", "15m", "30m", "1H"] = Field(
         "5m", description="A decision cycle opens at the close of each such bar."
     )
+    book_channel: Literal["books", "books5"] = Field(
+        "books",
+        description="books: every message's sequence and checksum are verified; books5: five levels, less work.",
+    )
+    candle_keep_days: int | None = Field(
+        None, ge=8, description="Candles older than so many days are removed; default: all are kept."
+    )
     economic_calendar: str | None = Field(
         None,
         description="CSV or ICS file, or URL, of economic events; default: a list of FOMC, CPI, NFP and GDP dates.",

@@ -5,6 +5,7 @@ Each write also notes when its channel last spoke (wall ms received, exchange ts
 
 import threading
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import uuid4
@@ -18,6 +19,17 @@ from exchange.market_cache import MarketCache
 from exchange.quotes import Book, BookLevel, Funding, MarkPrice, OpenInterest, Ticker
 from trading.candle import Candle
 from trading.clock import to_ms, wall_ms
+
+
+@dataclass(frozen=True, slots=True)
+class Merged:
+    """What a merge did: how many bars were new, and (held, right) where they differed."""
+
+    new: int
+    differing: tuple[tuple[Candle, Candle], ...]
+
+
+Quote = Ticker | Book | MarkPrice | Funding | OpenInterest
 
 
 class MarketWriter:
@@ -34,6 +46,10 @@ class MarketWriter:
     def close(self) -> None:
         """Close the connections."""
         self._redis.close()
+
+    def answers(self) -> bool:
+        """Whether Redis answers. Raises RedisError."""
+        return bool(self._redis.ping())
 
     def confirm(self, candle: Candle, received_ms: int | None = None) -> bool:
         """Append a confirmed candle. False when the stream already holds it or a later one."""
@@ -54,17 +70,20 @@ class MarketWriter:
             raise added
         return True
 
-    def merge(self, inst_id: str, bar: str, candles: Iterable[Candle]) -> int:
-        """Add confirmed candles wherever they belong, gaps in the past included.
+    def merge(self, inst_id: str, bar: str, candles: Iterable[Candle]) -> Merged:
+        """Put confirmed candles of the exchange's own history wherever they belong, gaps in the past included.
 
-        Returns how many were new.
+        History is right where it differs from what was pushed; such bars are reported.
         """
         with self._streams:
             held = {candle.ts: candle for candle in self._cache.candles(inst_id, bar, keys.KEPT_BARS)}
-            new = {candle.ts: candle for candle in candles if candle.confirmed and candle.ts not in held}
-            if not new:
-                return 0
-            kept = sorted((held | new).values(), key=lambda candle: candle.ts)[-keys.KEPT_BARS :]
+            given = {candle.ts: candle for candle in candles if candle.confirmed}
+            oldest = min(held) if len(held) >= keys.KEPT_BARS else None
+            new = {ts: candle for ts, candle in given.items() if ts not in held and (oldest is None or ts > oldest)}
+            differing = [(held[ts], candle) for ts, candle in given.items() if ts in held and held[ts] != candle]
+            if not new and not differing:
+                return Merged(0, ())
+            kept = sorted((held | given).values(), key=lambda candle: candle.ts)[-keys.KEPT_BARS :]
             pipe = self._redis.pipeline(transaction=True)
             pipe.set(keys.edition(inst_id, bar), uuid4().hex)
             pipe.delete(keys.candles(inst_id, bar))
@@ -74,48 +93,40 @@ class MarketWriter:
                     {keys.CANDLE_FIELD: _ohlcv(candle)},
                     id=f"{to_ms(candle.ts)}-0",
                 )
-            self._seen(pipe, inst_id, _channels(bar), kept[-1].ts, None)
+            if kept[-1].ts in new:
+                self._seen(pipe, inst_id, _channels(bar), kept[-1].ts, None)
             pipe.execute()
-            return len(new)
+            return Merged(len(new), tuple(differing))
 
     def form(self, candle: Candle, received_ms: int | None = None) -> None:
         """The bar that is still forming."""
         values = {"ohlcv": _ohlcv(candle)}
-        self._hash(keys.forming(candle.inst_id, candle.bar), candle, _channels(candle.bar), values, received_ms)
+        pipe = self._redis.pipeline(transaction=False)
+        key = keys.forming(candle.inst_id, candle.bar)
+        self._hash(pipe, key, candle.inst_id, candle.ts, _channels(candle.bar), values, received_ms)
+        pipe.execute()
 
-    def ticker(self, ticker: Ticker, received_ms: int | None = None) -> None:
-        values = {"last": str(ticker.last), "bid": _text(ticker.bid), "ask": _text(ticker.ask)}
-        self._hash(keys.ticker(ticker.inst_id), ticker, ("ticker",), values, received_ms)
-
-    def book(self, book: Book, received_ms: int | None = None) -> None:
-        values = {"bids": _levels(book.bids), "asks": _levels(book.asks)}
-        self._hash(keys.book(book.inst_id), book, ("book",), values, received_ms)
-
-    def mark(self, mark: MarkPrice, received_ms: int | None = None) -> None:
-        self._hash(keys.mark(mark.inst_id), mark, ("mark",), {"px": str(mark.px)}, received_ms)
-
-    def funding(self, funding: Funding, received_ms: int | None = None) -> None:
-        values = {"rate": str(funding.rate), "next": str(to_ms(funding.next_at))}
-        self._hash(keys.funding(funding.inst_id), funding, ("funding",), values, received_ms)
-
-    def open_interest(self, interest: OpenInterest, received_ms: int | None = None) -> None:
-        values = {"contracts": str(interest.contracts)}
-        self._hash(keys.open_interest(interest.inst_id), interest, ("open_interest",), values, received_ms)
+    def write(self, quotes: Iterable[tuple[Quote, int | None]]) -> None:
+        """The latest quotes with when each was received (wall ms, None: now), all in one round trip."""
+        pipe = self._redis.pipeline(transaction=False)
+        for quote, received_ms in quotes:
+            channel, key, values = _described(quote)
+            self._hash(pipe, key, quote.inst_id, quote.at, (channel,), values, received_ms)
+        pipe.execute()
 
     def _hash(
         self,
+        pipe: Pipeline,
         key: str,
-        spoken: Candle | Ticker | Book | MarkPrice | Funding | OpenInterest,
+        inst_id: str,
+        at: datetime,
         channels: tuple[str, ...],
         values: dict[str, str],
         received_ms: int | None,
     ) -> None:
-        at = spoken.ts if isinstance(spoken, Candle) else spoken.at
-        pipe = self._redis.pipeline(transaction=False)
         fields: dict[Any, Any] = {**values, "ts": str(to_ms(at))}
         pipe.hset(key, mapping=fields)
-        self._seen(pipe, spoken.inst_id, channels, at, received_ms)
-        pipe.execute()
+        self._seen(pipe, inst_id, channels, at, received_ms)
 
     def _seen(
         self, pipe: Pipeline, inst_id: str, channels: tuple[str, ...], at: datetime, received_ms: int | None
@@ -123,6 +134,24 @@ class MarketWriter:
         when = f"{received_ms or wall_ms()} {to_ms(at)}"
         fields: dict[Any, Any] = dict.fromkeys(channels, when)
         pipe.hset(keys.seen(inst_id), mapping=fields)
+
+
+def _described(quote: Quote) -> tuple[str, str, dict[str, str]]:
+    """Channel, key and fields of a quote."""
+    inst_id = quote.inst_id
+    match quote:
+        case Ticker():
+            values = {"last": str(quote.last), "bid": _text(quote.bid), "ask": _text(quote.ask)}
+            return "ticker", keys.ticker(inst_id), values
+        case Book():
+            return "book", keys.book(inst_id), {"bids": _levels(quote.bids), "asks": _levels(quote.asks)}
+        case MarkPrice():
+            return "mark", keys.mark(inst_id), {"px": str(quote.px)}
+        case Funding():
+            values = {"rate": str(quote.rate), "next": str(to_ms(quote.next_at))}
+            return "funding", keys.funding(inst_id), values
+        case OpenInterest():
+            return "open_interest", keys.open_interest(inst_id), {"contracts": str(quote.contracts)}
 
 
 def _channels(bar: str) -> tuple[str, ...]:

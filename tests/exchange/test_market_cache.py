@@ -65,9 +65,9 @@ def test_gap_is_filled_in_its_place_for_readers_too(writer: MarketWriter, cache:
     writer.confirm(candle(0))
     writer.confirm(candle(4))
     assert len(cache.series(BTC, {"5m": 10})["5m"]) == 2
-    assert writer.merge(BTC, "5m", [candle(n) for n in range(5)]) == 3
+    assert writer.merge(BTC, "5m", [candle(n) for n in range(5)]).new == 3
     assert [int(ts) for ts in cache.series(BTC, {"5m": 10})["5m"].ts] == [to_ms(candle(n).ts) for n in range(5)]
-    assert writer.merge(BTC, "5m", [candle(n) for n in range(5)]) == 0
+    assert writer.merge(BTC, "5m", [candle(n) for n in range(5)]).new == 0
 
 
 def test_forming_candle_is_not_history(writer: MarketWriter, cache: SeriesCache) -> None:
@@ -95,11 +95,11 @@ def test_caller_may_change_the_arrays_it_was_given(writer: MarketWriter, cache: 
 def test_latest_quotes_are_read_together(writer: MarketWriter, cache: SeriesCache) -> None:
     at = wall_now()
     levels = (BookLevel(Decimal("60000.1"), Decimal("3.5")), BookLevel(Decimal("60000"), Decimal(7)))
-    writer.ticker(Ticker(BTC, Decimal("60000.2"), Decimal("60000.1"), None, at))
-    writer.book(Book(BTC, levels, (), at))
-    writer.mark(MarkPrice(BTC, Decimal("60000.05"), at))
-    writer.funding(Funding(BTC, Decimal("-0.0001"), from_ms(1_700_006_400_000), at))
-    writer.open_interest(OpenInterest(BTC, Decimal("123456.78"), at))
+    writer.write([(Ticker(BTC, Decimal("60000.2"), Decimal("60000.1"), None, at), None)])
+    writer.write([(Book(BTC, levels, (), at), None)])
+    writer.write([(MarkPrice(BTC, Decimal("60000.05"), at), None)])
+    writer.write([(Funding(BTC, Decimal("-0.0001"), from_ms(1_700_006_400_000), at), None)])
+    writer.write([(OpenInterest(BTC, Decimal("123456.78"), at), None)])
     present = cache.present(BTC)
     assert (present.last, present.bid, present.ask) == (Decimal("60000.2"), Decimal("60000.1"), None)
     assert (present.mark, present.funding_rate) == (Decimal("60000.05"), Decimal("-0.0001"))
@@ -118,7 +118,7 @@ def test_nothing_is_known_of_a_silent_instrument(cache: SeriesCache) -> None:
 
 def test_age_counts_from_when_the_push_was_received(writer: MarketWriter, cache: SeriesCache) -> None:
     now = wall_now()
-    writer.ticker(Ticker(BTC, Decimal(1), None, None, START), to_ms(now - timedelta(seconds=7)))
+    writer.write([(Ticker(BTC, Decimal(1), None, None, START), to_ms(now - timedelta(seconds=7)))])
     writer.confirm(candle(0), to_ms(now - timedelta(seconds=2)))
     ages = cache.ages(BTC, now)
     assert ages == pytest.approx({"ticker": 7.0, "candle": 2.0, "candle5m": 2.0}, abs=0.01)
@@ -126,7 +126,7 @@ def test_age_counts_from_when_the_push_was_received(writer: MarketWriter, cache:
 
 def test_what_was_late_on_its_way_is_as_old_as_the_exchange_says(writer: MarketWriter, cache: SeriesCache) -> None:
     now = wall_now()
-    writer.ticker(Ticker(BTC, Decimal(1), None, None, now - timedelta(seconds=40)), to_ms(now))
+    writer.write([(Ticker(BTC, Decimal(1), None, None, now - timedelta(seconds=40)), to_ms(now))])
     writer.confirm(candle(0), to_ms(now))
     reading = cache.reading(BTC, now, now, 1.0)
     assert reading.ages["ticker"] == pytest.approx(40, abs=0.1)
