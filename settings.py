@@ -110,6 +110,11 @@ class Settings(BaseSettings):
         "books",
         description="books: every message's sequence and checksum are verified; books5: five levels, less work.",
     )
+    market_alert_cooldown_min: int = Field(
+        60,
+        ge=0,
+        description="A market alert of one kind and instrument comes at most so often, minutes of market time.",
+    )
     candle_keep_days: int | None = Field(
         None, ge=8, description="Candles older than so many days are removed; default: all are kept."
     )

@@ -180,9 +180,9 @@ def _mount_the_others(arguments: list[str]) -> None:
     own |= {group.name for group in app.registered_groups if group.name is not None}
     if arguments and arguments[0] in own:
         return
-    from cli import control, costs, limits, logs, orders, playbook, reflect, replay, show, status
+    from cli import control, costs, history, limits, logs, orders, playbook, reflect, replay, show, status
 
-    for module in (status, show, logs, orders, control, limits, playbook, reflect, costs, replay):
+    for module in (status, show, logs, orders, control, limits, playbook, reflect, costs, replay, history):
         app.add_typer(module.app)
 
 

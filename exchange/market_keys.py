@@ -17,6 +17,8 @@ CALENDAR = "market:calendar"
 ALERTS = "market:alerts"
 """Stream of market alerts: type, inst_id, payload (JSON)."""
 ALERTS_KEPT = 1000
+ALERTED = "market:alerted"
+"""Hash "kind:instId" → market ms of the last alert of that kind."""
 
 
 def candles(inst_id: str, bar: str) -> str:

@@ -26,7 +26,7 @@ from trading.candle import Candle
 logger = structlog.get_logger()
 
 QUEUE_LIMIT = 20_000
-BATCH = 2000
+BATCH = 500  # what is lost when the feed is killed in mid-flight; history is stored oldest first
 RETRY_S = 1.0
 FLUSH_S = 4.0
 GATHER_S = 0.25  # the bars of one moment come together, and the decisions about them go first

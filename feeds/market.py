@@ -27,6 +27,7 @@ from feeds.candle_intake import CandleIntake
 from feeds.candle_store import CandleStore
 from feeds.channel_watch import ChannelWatch, Mend, Silent
 from feeds.dispatch import Dispatcher
+from feeds.market_watch import MarketWatch
 from feeds.mending import Mender
 from feeds.quote_board import QuoteBoard
 from feeds.service import announce_ready, broker_url, database_url, redis_url, run
@@ -80,6 +81,10 @@ class MarketFeed:
             writer, self._watch, on_funding=store.put_funding,
             on_broken=lambda key: self._public.resubscribe([key]),
         )  # fmt: skip
+        self._alerts = MarketWatch(
+            cache.redis, cache, self._board, lambda: settings.instruments,
+            cooldown_min=settings.market_alert_cooldown_min,
+        )  # fmt: skip
         base = settings.okx_ws_url.rstrip("/") + "/ws/v5"
         self._business = Subscriptions(
             "business", f"{base}/business",
@@ -101,6 +106,7 @@ class MarketFeed:
         self._business.add(candle_args(self._settings.instruments, self._bars))
         self._public.add(quote_args(self._settings.instruments, self._settings.book_channel))
         self._watcher.start()
+        self._alerts.start()
 
     @property
     def ready(self) -> bool:
@@ -109,12 +115,13 @@ class MarketFeed:
 
     def healthy(self) -> bool:
         """Whether every thread works."""
-        parts = (self._business, self._public, self._mender, self._store, self._calendar)
+        parts = (self._business, self._public, self._mender, self._store, self._calendar, self._alerts)
         return self._watcher.is_alive() and all(part.alive for part in parts)
 
     def stop(self) -> None:
         """Sockets first, so that nothing new comes; then what is queued is written."""
         self._stopping.set()
+        self._alerts.stop()
         self._watcher.join(5)
         self._business.stop()
         self._public.stop()

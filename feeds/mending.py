@@ -20,10 +20,10 @@ from sqlalchemy.exc import DBAPIError
 from exchange import market_keys
 from exchange.client import OkxExchange
 from exchange.errors import ReadFailed
+from exchange.history_reader import PAGE, HistoryReader
 from exchange.market_cache import MarketCache
 from exchange.market_writer import MarketWriter
 from feeds.candle_store import CandleStore
-from feeds.history_reader import PAGE, HistoryReader
 from trading.candle import BAR_SECONDS, Candle
 from trading.candle_consistency import components, difference
 
@@ -34,6 +34,7 @@ FIRST_WAIT_S, LONGEST_WAIT_S = 0.5, 15.0
 TRIES = 6
 # How far back a feed that was away looks for what it has not stored.
 LONGEST_ABSENCE_BARS = 20_000
+REACH = 4  # how many longer bars back one may lie when it is compared
 SETTLE_S = 0.3  # a close and the next bar's first push may overtake each other
 
 Stream = tuple[str, str]
@@ -278,8 +279,8 @@ class Mender:
         if shorter is None:
             return
         step, length = timedelta(seconds=BAR_SECONDS[shorter]), timedelta(seconds=BAR_SECONDS[bar])
-        longer = next((c for c in self._cache.candles(inst_id, bar, 3) if c.ts == job.ts), None)
-        held = self._cache.candles(inst_id, shorter, length // step * 2)
+        longer = next((c for c in self._cache.candles(inst_id, bar, REACH) if c.ts == job.ts), None)
+        held = self._cache.candles(inst_id, shorter, length // step * (REACH + 1))
         parts = [candle for candle in held if job.ts <= candle.ts < job.ts + length]
         if longer is None:
             return

@@ -1,9 +1,9 @@
 """Candle files as a price source.
 
 CSV, plain or gzipped, header `ts,open,high,low,close,vol_base`: `ts` is the bar's open in ms UTC, volume in base
-coin. The instrument is recognised from the file's name or given as `INST=FILE`. A file that is not a gapless,
-sorted run of sane bars refuses with one line naming the file, the line and what is wrong. Where a file's prices
-are finer than the instrument's tick, the tick becomes as fine as the file.
+coin; or Parquet with these columns, in any order, `ts` also as a timestamp. The instrument is recognised from the
+file's name or given as `INST=FILE`. A file that is not a gapless, sorted run of sane bars refuses with one line naming
+the file, the line and what is wrong. Where a file's prices are finer than the instrument's tick, the tick becomes as fine as the file.
 """
 
 import gzip
@@ -83,7 +83,7 @@ def load(inst_id: str, path: Path) -> tuple[Instrument, int, int, Series]:
 
     Raises StartRefused; the slow search for the line to name runs only when something is wrong.
     """
-    text = _read(path)
+    text = _read_parquet(path) if path.suffix in (".parquet", ".pq") else _read(path)
     try:
         table: Table = np.loadtxt(io.StringIO(text), delimiter=",", skiprows=1, ndmin=2, comments=None)
     except ValueError:
@@ -108,6 +108,31 @@ def _read(path: Path) -> str:
         raise StartRefused(f"{path}: cannot be read ({getattr(fault, 'strerror', None) or fault})") from None
     except UnicodeDecodeError:
         raise StartRefused(f"{path}, line 1: not a text file") from None
+
+
+def _read_parquet(path: Path) -> str:
+    """As the CSV it could have been: one way to judge it, and to name the line that is wrong."""
+    # Not at the top: it costs memory, and most markets are no Parquet files.
+    import pyarrow
+    import pyarrow.compute
+    import pyarrow.csv
+    import pyarrow.parquet
+
+    try:
+        table = pyarrow.parquet.read_table(path)
+        absent = [name for name in HEADER if name not in table.column_names]
+        if absent:
+            raise StartRefused(f"{path}: no column {', '.join(absent)}; needed are {', '.join(HEADER)}")
+        table = table.select(list(HEADER))
+        if pyarrow.types.is_timestamp(table.schema.field("ts").type):
+            stamps = table.column("ts").cast(pyarrow.timestamp("ms", "UTC")).cast(pyarrow.int64())
+            table = table.set_column(0, "ts", stamps)
+        sink = pyarrow.BufferOutputStream()
+        pyarrow.csv.write_csv(table, sink, pyarrow.csv.WriteOptions(quoting_style="none", quoting_header="none"))
+    except (OSError, pyarrow.ArrowException) as fault:
+        raise StartRefused(f"{path}: cannot be read ({str(fault).splitlines()[0]})") from None
+    text: str = sink.getvalue().to_pybytes().decode()
+    return text
 
 
 def _is_sound(table: Table) -> bool:

@@ -11,12 +11,16 @@ import redis
 
 from exchange.client import OkxExchange
 from exchange.clock import build_clock
+from exchange.market_series import SeriesCache
+from exchange.redis_client import build_redis
 from execution.context import ExecutionContext
 from execution.startup import bind_and_verify
 from feeds.dispatch import Dispatcher
+from feeds.market import MarketFeed, build
 from models.session import SessionFactory, build_engine, build_sessions
 from paper.launch import ExchangeProcess, launch
 from settings import AnySettings, load_settings
+from trading.clock import wall_now
 
 
 @pytest.fixture(scope="session")
@@ -80,6 +84,32 @@ def ctx(settings: AnySettings, sessions: SessionFactory, dispatcher: Dispatcher)
     for algo in exchange.algos_pending():
         exchange.cancel_algos([(algo.inst_id, algo.algo_id)])
     exchange.close()
+
+
+@pytest.fixture
+def cache(redis_url: str) -> Iterator[SeriesCache]:
+    with build_redis(redis_url) as client:
+        yield SeriesCache(client)
+
+
+@pytest.fixture
+def feed(settings: AnySettings, cache: SeriesCache) -> Iterator[MarketFeed]:
+    """A running feed that has its history and its first quotes."""
+    yield from _running(settings, cache)
+
+
+@pytest.fixture
+def opening_feed(flowing_settings: AnySettings, cache: SeriesCache) -> Iterator[MarketFeed]:
+    yield from _running(flowing_settings, cache)
+
+
+def _running(settings: AnySettings, cache: SeriesCache) -> Iterator[MarketFeed]:
+    feed = build(settings)
+    feed.start()
+    # Six channels and a candle channel for each bar.
+    until(lambda: feed.ready and all(len(cache.ages(inst, wall_now())) >= 10 for inst in settings.instruments))
+    yield feed
+    feed.stop()
 
 
 @pytest.fixture

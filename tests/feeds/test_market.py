@@ -4,18 +4,16 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import timedelta
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-import pytest
 from sqlalchemy import func, select
 
 from exchange.market_series import SeriesCache
-from exchange.redis_client import build_redis
-from feeds.market import MarketFeed, build
+from feeds.market import MarketFeed
 from models import CandleRow, FundingRate
 from models.session import SessionFactory
 from paper.launch import ExchangeProcess
@@ -26,31 +24,6 @@ from trading.clock import from_ms, wall_now
 BTC = "BTC-USDT-SWAP"
 Until = Callable[..., None]
 Queued = Callable[[str], list[tuple[str, list[Any]]]]
-
-
-@pytest.fixture
-def cache(redis_url: str) -> Iterator[SeriesCache]:
-    with build_redis(redis_url) as client:
-        yield SeriesCache(client)
-
-
-@pytest.fixture
-def feed(settings: AnySettings, cache: SeriesCache, until: Until) -> Iterator[MarketFeed]:
-    """A running feed that has its history and its first quotes."""
-    yield from _running(settings, cache, until)
-
-
-@pytest.fixture
-def opening_feed(flowing_settings: AnySettings, cache: SeriesCache, until: Until) -> Iterator[MarketFeed]:
-    yield from _running(flowing_settings, cache, until)
-
-
-def _running(settings: AnySettings, cache: SeriesCache, until: Until) -> Iterator[MarketFeed]:
-    feed = build(settings)
-    feed.start()
-    until(lambda: feed.ready and all(len(cache.ages(inst, wall_now())) >= 6 for inst in settings.instruments))
-    yield feed
-    feed.stop()
 
 
 def test_history_is_in_redis_and_postgresql(feed: MarketFeed, cache: SeriesCache, sessions: SessionFactory,

@@ -6,6 +6,7 @@ import sys
 from decimal import Decimal
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from paper.errors import StartRefused
@@ -60,6 +61,30 @@ def test_gzip_and_explicit_instrument_and_finer_ticks(tmp_path: Path) -> None:
     path.write_bytes(gzip.compress("\n".join([HEADER, *rows]).encode()))
     source = FileSource(f"SOL-USDT-SWAP={path}")
     assert source.instruments["SOL-USDT-SWAP"].tick == Decimal("0.001")
+
+
+def test_parquet_is_played_like_the_same_csv(tmp_path: Path) -> None:
+    csv = write(tmp_path / "BTC-USDT-SWAP.csv", bars(50))
+    table = pd.read_csv(csv)
+    stamped = table.assign(ts=pd.to_datetime(table["ts"], unit="ms", utc=True))
+    for name, written in (("numbers", table[table.columns[::-1]]), ("stamps", stamped)):
+        path = tmp_path / f"{name}-BTC-USDT-SWAP.parquet"
+        written.to_parquet(path)
+        source, plain = FileSource(str(path)), FileSource(str(csv))
+        assert (source.t0_ms, source.bar_ms) == (plain.t0_ms, plain.bar_ms)
+        for column in ("open", "high", "low", "close", "volume"):
+            held, wanted = source.series("BTC-USDT-SWAP"), plain.series("BTC-USDT-SWAP")
+            assert (getattr(held, column) == getattr(wanted, column)).all()
+
+
+def test_parquet_that_is_none_or_lacks_a_column_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "BTC-USDT-SWAP.parquet"
+    pd.DataFrame({"ts": [1], "open": [1.0]}).to_parquet(path)
+    with pytest.raises(StartRefused, match="no column high, low, close, vol_base"):
+        FileSource(str(path))
+    path.write_bytes(b"no parquet")
+    with pytest.raises(StartRefused, match="BTC-USDT-SWAP.parquet: cannot be read"):
+        FileSource(str(path))
 
 
 def test_several_files_share_their_common_span(tmp_path: Path) -> None:

@@ -6,8 +6,8 @@ OKX's recent endpoint reaches back 1440 bars; older ones come from its history. 
 import threading
 from datetime import datetime, timedelta
 
-from exchange.client import OkxExchange
 from exchange.rate_limit import RateLimit
+from exchange.reads import Reads
 from trading.candle import BAR_SECONDS, Candle
 
 PAGE = 300
@@ -19,7 +19,7 @@ RECENT, HISTORY = (36, 2.0), (18, 2.0)
 class HistoryReader:
     """Reads candles page by page. Thread-safe; a wait ends early when `stopping` is set."""
 
-    def __init__(self, exchange: OkxExchange, stopping: threading.Event) -> None:
+    def __init__(self, exchange: Reads, stopping: threading.Event) -> None:
         self._exchange = exchange
         self._stopping = stopping
         self._recent, self._history = RateLimit(*RECENT), RateLimit(*HISTORY)
