@@ -150,9 +150,10 @@ class MarketWatch:
         if past.interest and at <= past.interest[-1][0]:
             return
         past.interest.append((at, float(interest.contracts)))
-        name, fields = keys.open_interest_past(inst_id), {b"contracts": str(interest.contracts).encode()}
+        name = keys.open_interest_past(inst_id)
+        fields: dict[Any, Any] = {"contracts": str(interest.contracts)}
         try:
-            self._redis.xadd(name, dict(fields), id=f"{at}-0", maxlen=FOUR_HOURS + 60, approximate=True)
+            self._redis.xadd(name, fields, id=f"{at}-0", maxlen=FOUR_HOURS + 60, approximate=True)
         except ResponseError:
             # The market was begun anew at an earlier time: what is held is of another one.
             self._redis.delete(name)

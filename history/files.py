@@ -108,9 +108,11 @@ def _row(path: Path, number: int, columns: Columns, fields: Any) -> Row | None:
         return None
     try:
         open_, high, low, close = (_decimal(fields[at[name]]) for name in ("open", "high", "low", "close"))
-        volumes = [_decimal(fields[at[name]]) if name in at else None for name in ("contracts", "coins", "quote")]
+        contracts, coins, quote = (
+            _decimal(fields[at[name]]) if name in at else None for name in ("contracts", "coins", "quote")
+        )
         instrument = str(fields[at["instrument"]]).strip() if "instrument" in at else None
-        return Row(number, _ms(fields[at["ts"]]), open_, high, low, close, *volumes, instrument)
+        return Row(number, _ms(fields[at["ts"]]), open_, high, low, close, contracts, coins, quote, instrument)
     except (ValueError, InvalidOperation, OverflowError) as error:
         reason = "a figure is no number" if isinstance(error, InvalidOperation) else str(error)
         raise UnreadableHistory(f"{path}, line {number}: {reason}") from None

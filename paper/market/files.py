@@ -3,7 +3,8 @@
 CSV, plain or gzipped, header `ts,open,high,low,close,vol_base`: `ts` is the bar's open in ms UTC, volume in base
 coin; or Parquet with these columns, in any order, `ts` also as a timestamp. The instrument is recognised from the
 file's name or given as `INST=FILE`. A file that is not a gapless, sorted run of sane bars refuses with one line naming
-the file, the line and what is wrong. Where a file's prices are finer than the instrument's tick, the tick becomes as fine as the file.
+the file, the line and what is wrong. Where a file's prices
+are finer than the instrument's tick, the tick becomes as fine as the file.
 """
 
 import gzip

@@ -83,7 +83,7 @@ def test_parquet_that_is_none_or_lacks_a_column_is_refused(tmp_path: Path) -> No
     with pytest.raises(StartRefused, match="no column high, low, close, vol_base"):
         FileSource(str(path))
     path.write_bytes(b"no parquet")
-    with pytest.raises(StartRefused, match="BTC-USDT-SWAP.parquet: cannot be read"):
+    with pytest.raises(StartRefused, match=r"BTC-USDT-SWAP\.parquet: cannot be read"):
         FileSource(str(path))
 
 
