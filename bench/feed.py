@@ -102,10 +102,11 @@ def _candles(bar: str, count: int, dice: np.random.Generator) -> Iterator[Candle
     px = 60_000.0
     for number in range(count):
         close = px * (1 + dice.normal(0, 0.001))
-        prices = [Decimal(f"{value:.1f}") for value in (px, max(px, close) + 5, min(px, close) - 5, close)]
+        ohlc = (px, max(px, close) + 5, min(px, close) - 5, close)
+        open_, high, low, last = (Decimal(f"{value:.1f}") for value in ohlc)
         volume = Decimal(f"{dice.uniform(1, 50):.4f}")
         opened = from_ms(1_700_006_400_000) + number * timedelta(seconds=BAR_SECONDS[bar])
-        yield Candle(BTC, bar, opened, *prices, volume * 100, volume, volume * 60_000, confirmed=True)
+        yield Candle(BTC, bar, opened, open_, high, low, last, volume * 100, volume, volume * 60_000, True)
         px = close
 
 
