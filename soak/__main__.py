@@ -10,6 +10,7 @@ import sys
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from statistics import quantiles
 from time import monotonic
@@ -20,7 +21,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from soak import containers, crash, flatten_race, full_disk, halt_race, random_schedules
+from soak import containers, crash, feed, flatten_race, full_disk, halt_race, random_schedules
 from soak import hours as long_run
 from soak.engine import NoEngine
 from soak.lean import lean_stack
@@ -86,10 +87,22 @@ def in_containers() -> None:
         raise typer.Exit(2) from None
 
 
+@app.command("feed")
+def feed_day(
+    file: Annotated[Path | None, typer.Option(exists=True, help="One-minute candles; default: invented ones.")] = None,
+    kills: Annotated[int, typer.Option(min=0)] = 50,
+    seed: Seed = 1,
+) -> None:
+    """A day of candles under the exchange's faults, the market feed killed at random: no bar lost, none wrong."""
+    _finish(_feed(file, kills, seed))
+
+
 @app.command("all")
 def everything(count: Annotated[int, typer.Option(min=1, help="Random schedules.")] = 200, seed: Seed = 1) -> None:
     """All of them, one after the other."""
-    _finish(_halt(2500, seed), _flatten(20), _crash(""), _hours(6, seed), _schedules(count, seed))
+    _finish(
+        _halt(2500, seed), _flatten(20), _feed(None, 50, seed), _crash(""), _hours(6, seed), _schedules(count, seed)
+    )
 
 
 def _crash(only: str) -> dict[str, Any]:
@@ -152,6 +165,14 @@ def _halt(rounds: int, seed: int) -> dict[str, Any]:
         "halt_ms": _spread(found.halt_ms),
         "failed": found.late,
     }
+
+
+def _feed(file: Path | None, kills: int, seed: int) -> dict[str, Any]:
+    found = feed.FeedDay()
+    with _folder() as folder:
+        for found in _progress("a day of the feed", feed.feed_day(folder, file, kills, seed), kills + 1):  # noqa: B007
+            pass
+    return {"proof": "feed-day"} | asdict(found)
 
 
 def _flatten(times: int) -> dict[str, Any]:
