@@ -37,14 +37,15 @@ def download(
     from history.download import Download
     from history.store import Stored
 
-    step = _step(bar)
-    exchange = OkxExchange(None, url, flag="0")
+    step, first = _step(bar), _on_grid(_day(since), _step(bar))
+    last = _day(to) if to else None
+    exchange, kept = OkxExchange(None, url, flag="0"), ""
     try:
-        now = exchange.server_time() if not to else _day(to)
-        first, end = _on_grid(_day(since), step), _on_grid(now, step)
+        end = _on_grid(exchange.server_time() if last is None else last, step)
         if first >= end:
             raise OperatorError(f"--from {since} is not before {end:%Y-%m-%d %H:%M} UTC")
         exchange.instruments([instrument])
+        kept = "; what was downloaded is kept, the same command goes on"
         with connected() as connection:
             work = Download(connection.sessions, exchange, instrument, bar, first, end)
             total, done, got = work.bars, 0, Stored()
@@ -57,7 +58,7 @@ def download(
             print(f"{got.new:,} bars downloaded, {already:,} were there, {total - got.new:,} OKX does not have")
             _report_stored(connection.sessions, instrument, bar, first, end)
     except ReadFailed as failed:
-        raise OperatorError(f"{url}: {failed}; what was downloaded is kept, the same command goes on") from None
+        raise OperatorError(f"{url}: {failed}{kept}") from None
     finally:
         exchange.close()
 
