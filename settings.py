@@ -101,7 +101,8 @@ class Settings(BaseSettings):
     # What is traded.
     instruments: Annotated[tuple[str, ...], NoDecode] = Field(
         ("BTC-USDT-SWAP", "ETH-USDT-SWAP", "SOL-USDT-SWAP"),
-        description="USDT-margined perpetual swaps, comma-separated. With candle files: those in the files.",
+        description="USDT swaps, comma-separated. The market feed follows a change in .env at once, the rest of the "
+        "bot at its next start. With candle files: those in the files.",
     )
     decision_bar: Literal["1m", "3m", "5m", "15m", "30m", "1H"] = Field(
         "5m", description="A decision cycle opens at the close of each such bar."

@@ -27,6 +27,7 @@ from feeds.candle_intake import CandleIntake
 from feeds.candle_store import CandleStore
 from feeds.channel_watch import ChannelWatch, Mend, Silent
 from feeds.dispatch import Dispatcher
+from feeds.instrument_list import InstrumentList
 from feeds.market_watch import MarketWatch
 from feeds.mending import Mender
 from feeds.quote_board import QuoteBoard
@@ -55,6 +56,7 @@ class MarketFeed:
                  store: CandleStore, dispatcher: Dispatcher, calendar: EconomicCalendar) -> None:  # fmt: skip
         self._settings = settings
         self._exchange = exchange
+        self._instruments = InstrumentList(settings, exchange.instruments)
         self._writer = writer
         self._store = store
         self._dispatcher = dispatcher
@@ -82,7 +84,7 @@ class MarketFeed:
             on_broken=lambda key: self._public.resubscribe([key]),
         )  # fmt: skip
         self._alerts = MarketWatch(
-            cache.redis, cache, self._board, lambda: settings.instruments,
+            cache.redis, cache, self._board, lambda: self._instruments.current,
             cooldown_min=settings.market_alert_cooldown_min,
         )  # fmt: skip
         base = settings.okx_ws_url.rstrip("/") + "/ws/v5"
@@ -102,9 +104,7 @@ class MarketFeed:
         self._store.start()
         self._mender.start()
         self._dispatcher.warm()
-        self._mender.catch_up((inst_id, bar) for bar in self._bars for inst_id in self._settings.instruments)
-        self._business.add(candle_args(self._settings.instruments, self._bars))
-        self._public.add(quote_args(self._settings.instruments, self._settings.book_channel))
+        self._follow(self._instruments.current)
         self._watcher.start()
         self._alerts.start()
 
@@ -131,6 +131,31 @@ class MarketFeed:
         self._dispatcher.close()
         self._writer.close()
         self._exchange.close()
+
+    # What is followed.
+
+    def _follow(self, inst_ids: tuple[str, ...]) -> None:
+        """These, too: their history, their candles, their quotes."""
+        self._mender.catch_up((inst_id, bar) for bar in self._bars for inst_id in inst_ids)
+        self._business.add(candle_args(inst_ids, self._bars))
+        self._public.add(quote_args(inst_ids, self._settings.book_channel))
+
+    def _follow_no_longer(self, inst_ids: set[str]) -> None:
+        for endpoint in (self._business, self._public):
+            keys = [key for key in endpoint.keys if key[1] in inst_ids]
+            endpoint.remove(keys)
+            self._watch.forget(keys)
+        self._mender.forget(inst_ids)
+
+    def _change_instruments(self, before: tuple[str, ...]) -> None:
+        now = self._instruments.current
+        new, gone = [inst_id for inst_id in now if inst_id not in before], set(before) - set(now)
+        logger.info("instruments_changed", new=new, gone=sorted(gone))
+        self._follow_no_longer(gone)
+        if new:
+            self._follow(tuple(new))
+            keys = [key for endpoint in (self._business, self._public) for key in endpoint.keys if key[1] in new]
+            self._watch.follow(keys, monotonic())
 
     # Candles.
 
@@ -198,6 +223,9 @@ class MarketFeed:
 
     def _watch_over(self) -> None:
         while not self._stopping.wait(WATCH_EVERY_S):
+            before = self._instruments.current
+            if self._instruments.changed():
+                self._change_instruments(before)
             for silent in self._watch.silent(monotonic()):
                 self._mend(silent)
             if self._missed_writes and self._redis_is_back():

@@ -24,7 +24,7 @@ def told(bot, redis_url):
 
     def tell(last, ago_s=0.0):
         at = wall_now() - timedelta(seconds=ago_s)
-        MarketWriter(client).ticker(Ticker(BTC, Decimal(last), None, None, at), to_ms(at))
+        MarketWriter(client).write([(Ticker(BTC, Decimal(last), None, None, at), to_ms(at))])
         return replace(bot.ctx, market=MarketCache(client))
 
     yield tell

@@ -10,18 +10,19 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import pytest
 from sqlalchemy import func, select
 
 from exchange.market_series import SeriesCache
-from feeds.market import MarketFeed
+from feeds.market import MarketFeed, build
 from models import CandleRow, FundingRate
 from models.session import SessionFactory
 from paper.launch import ExchangeProcess
-from settings import AnySettings
+from settings import AnySettings, load_settings
 from trading.candle import BAR_SECONDS
 from trading.clock import from_ms, wall_now
 
-BTC = "BTC-USDT-SWAP"
+BTC, ETH = "BTC-USDT-SWAP", "ETH-USDT-SWAP"
 Until = Callable[..., None]
 Queued = Callable[[str], list[tuple[str, list[Any]]]]
 
@@ -97,6 +98,34 @@ def test_bars_missed_while_disconnected_are_filled_in(
         return set(last.ts[1:] - last.ts[:-1]) == {300_000}
 
     until(unbroken)
+
+
+def test_instruments_change_without_a_restart(
+    environment: dict[str, str], cache: SeriesCache, paper: ExchangeProcess, until: Until, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    """The owner edits `.env`; what the exchange does not list is refused in one line and changes nothing."""
+    file = tmp_path / ".env"
+    file.write_text(f"INSTRUMENTS={BTC}\n")
+    variables = {**environment, "OKXBOT_HOME": str(tmp_path)}
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    feed = build(load_settings())
+    feed.start()
+    try:
+        until(lambda: feed.ready)
+        assert cache.ages(ETH, wall_now()) == {}
+        file.write_text(f"INSTRUMENTS={BTC},NONE-USDT-SWAP\n")
+        until(lambda: "does not list NONE-USDT-SWAP" in capsys.readouterr().out)
+        file.write_text(f"INSTRUMENTS={ETH}\n")
+        until(lambda: len(cache.ages(ETH, wall_now())) >= 10 and len(cache.candles(ETH, "5m", 800)) >= 590)
+        slot = from_ms(paper.advance(2)["market_ms"])
+        until(lambda: cache.last_confirmed(ETH, ("5m",))["5m"] == slot - timedelta(minutes=5))
+        held = cache.last_confirmed(BTC, ("5m",))["5m"]
+        assert held is not None
+        assert held < slot - timedelta(minutes=5)
+    finally:
+        feed.stop()
 
 
 def test_process_announces_itself_and_ends_cleanly(environment: dict[str, str], tmp_path: Path, until: Until) -> None:

@@ -17,7 +17,7 @@ from brain.rules_analyst import RulesAnalyst
 from exchange.client import OkxExchange
 from exchange.clock import build_clock
 from exchange.market_series import SeriesCache
-from exchange.market_writer import MarketWriter
+from exchange.market_writer import MarketWriter, Quote
 from execution.context import ExecutionContext
 from execution.heartbeat import protection_checked
 from execution.startup import bind_and_verify
@@ -34,6 +34,7 @@ from runtime.redis_server import EmbeddedRedis
 from settings import AnySettings, load_settings
 from tests.execution.conftest import Bot, clear
 from tests.pipeline.room_database import empty, room_database
+from trading.candle import Candle
 from trading.clock import Clock, slot_close, wall_now
 from trading.decision import Action, Decision, Regime
 
@@ -49,13 +50,15 @@ class Market:
     redis: redis.Redis
     okx: OkxExchange
     clock: Clock
-    spoken: list[tuple[str, Any]]
+    quotes: list[Quote]
+    forming: list[Candle]
     known: dict[str, Any]
 
     def speaks(self) -> None:
         """Every channel has just spoken."""
-        for channel, said in self.spoken:
-            getattr(self.writer, channel)(said)
+        self.writer.write((quote, None) for quote in self.quotes)
+        for candle in self.forming:
+            self.writer.form(candle)
 
 
 @dataclass
@@ -165,24 +168,24 @@ def market(
 ) -> Iterator[Market]:
     """A Redis of this room, which no other room's fixtures flush, with the exchange's candles in it."""
     okx = OkxExchange.from_settings(settings)
-    spoken = []
+    quotes: list[Quote] = []
     with EmbeddedRedis(tmp_path_factory.mktemp("market")) as server:
         client = redis.Redis.from_url(server.url)
         writer = MarketWriter(client)
         for inst_id in settings.instruments:
             for bar in BARS:
                 writer.merge(inst_id, bar, okx.candles(inst_id, bar, 300))
-            spoken += [
-                ("ticker", okx.ticker(inst_id)), ("book", okx.book(inst_id)), ("mark", okx.mark_price(inst_id)),
-                ("funding", okx.funding_rate(inst_id)), ("open_interest", okx.open_interest(inst_id)),
-                ("form", okx.candles(inst_id, "5m", 1)[0]),
+            quotes += [
+                okx.ticker(inst_id), okx.book(inst_id), okx.mark_price(inst_id), okx.funding_rate(inst_id),
+                okx.open_interest(inst_id),
             ]  # fmt: skip
+        forming = [okx.candles(inst_id, "5m", 1)[0] for inst_id in settings.instruments]
         known = {
             "instruments": okx.instruments(settings.instruments),
             "taker_fee_rates": {inst_id: okx.fee_rate(inst_id).taker for inst_id in settings.instruments},
             "leverages": {inst_id: Decimal(settings.leverage) for inst_id in settings.instruments},
         }
-        yield Market(writer, client, okx, build_clock(settings), spoken, known)
+        yield Market(writer, client, okx, build_clock(settings), quotes, forming, known)
         okx.close()
         client.close()
 

@@ -12,6 +12,7 @@ from exchange.market_series import SeriesCache
 from exchange.redis_client import build_redis
 from models import Order, RiskVerdict
 from pipeline import claims, runner
+from pipeline.market_view import BARS, MarketUnavailable, full_snapshot
 from pipeline.stage import LEASE_S, StaleClaim
 from trading.clock import wall_now
 from trading.decision import Action
@@ -226,3 +227,15 @@ def test_an_entry_filled_while_the_account_was_read_is_seen_before_the_next_is_a
     desk.change(cycle_id, not_before=None)
     assert desk.advance(cycle_id) in ("execute", "done")
     assert [p["inst_id"] for p in desk.verdict(cycle_id).given["account"]["positions"]] == [BTC]
+
+
+def test_a_timeframe_that_has_stopped_is_as_stale_as_a_price_that_has(desk):
+    """Of another instrument, the 15m candles end a bar too early: nothing is decided on the others alone."""
+    other = "SOL-USDT-SWAP"
+    for bar in BARS:
+        held = [replace(candle, inst_id=other) for candle in desk.ctx.cache.candles(BTC, bar, 50)]
+        desk.market.writer.merge(other, bar, held[:-1] if bar == "15m" else held)
+    with pytest.raises(MarketUnavailable, match=r"the 15m candle closing \d\d:\d\d has not arrived"):
+        full_snapshot(desk.ctx, other, desk.slot)
+    desk.market.writer.merge(other, "15m", [replace(desk.ctx.cache.candles(BTC, "15m", 1)[0], inst_id=other)])
+    assert full_snapshot(desk.ctx, other, desk.slot).frames["15m"].bars == 50
