@@ -35,7 +35,7 @@ from trading.candle_consistency import difference
 from trading.clock import from_ms
 
 BTC = "BTC-USDT-SWAP"
-SPEED = 240
+SPEED = 360
 WARM_UP, DAY = 300, 1440
 SETTLES_WITHIN_S = 60.0
 PARTS = {"5m": "1m", "15m": "5m", "1H": "15m", "4H": "1H"}
