@@ -53,8 +53,15 @@ def collect_status(connection: Connection) -> dict[str, Any]:
         }
     status["disk_free_mb"] = connection.plan.home.free_mb()
     if connection.stopped:
-        return status | {"state": "stopped", "feed_age_s": {}, "services": {}, "urls": {}}
-    status["feed_age_s"] = _feed_ages(connection)
+        return status | {
+            "state": "stopped",
+            "feed_age_s": {},
+            "feed_age_by_instrument_s": {},
+            "services": {},
+            "urls": {},
+        }
+    status["feed_age_by_instrument_s"] = _feed_ages(connection)
+    status["feed_age_s"] = _stalest(status["feed_age_by_instrument_s"])
     if account_seen is not None:
         status["feed_age_s"]["account"] = round((wall_now() - account_seen).total_seconds(), 2)
     status["services"] = services(connection)
@@ -185,19 +192,28 @@ def _counts(session: Session, account_id: int) -> dict[str, Any]:
     }
 
 
-def _feed_ages(connection: Connection) -> dict[str, float]:
-    """Channel → age of its stalest instrument, wall seconds; empty when Redis does not answer."""
-    ages: dict[str, float] = {}
+def _feed_ages(connection: Connection) -> dict[str, dict[str, float]]:
+    """Instrument → channel → age, wall seconds; empty when Redis does not answer."""
+    ages: dict[str, dict[str, float]] = {}
     try:
         client = build_redis(connection.plan.redis_url)
         cache = MarketCache(client)
         for inst_id in connection.settings.instruments:
-            for channel, age in cache.ages(inst_id, wall_now()).items():
-                ages[channel] = round(max(age, ages.get(channel, 0.0)), 2)
+            found = cache.ages(inst_id, wall_now())
+            ages[inst_id] = {channel: round(age, 2) for channel, age in sorted(found.items())}
         client.close()
     except redis.RedisError:
         return {}
     return ages
+
+
+def _stalest(ages: dict[str, dict[str, float]]) -> dict[str, float]:
+    """Channel → age of its stalest instrument."""
+    stalest: dict[str, float] = {}
+    for channels in ages.values():
+        for channel, age in channels.items():
+            stalest[channel] = max(age, stalest.get(channel, 0.0))
+    return stalest
 
 
 def _number(value: Decimal | None) -> float | None:
