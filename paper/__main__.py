@@ -43,6 +43,8 @@ def read_options(arguments: Sequence[str]) -> PaperOptions:
     parser.add_argument("--decision-bar", default="5m")
     parser.add_argument("--equity", default="10000", help="USDT of the first account")
     parser.add_argument("--admin", action="store_true", help="allow faults to be ordered")
+    parser.add_argument("--patience", type=float, default=PaperOptions.patience_s, help="s for a client's request")
+    parser.add_argument("--idle", type=float, default=PaperOptions.idle_s, help="s a socket may be without a message")
     parser.add_argument("--switch", action="append", default=[], metavar="NAME=VALUE")
     given = parser.parse_args(arguments)
     try:
@@ -56,6 +58,9 @@ def read_options(arguments: Sequence[str]) -> PaperOptions:
     for name, port in (("--port", given.port), ("--admin-port", given.admin_port), ("--tls-port", given.tls_port)):
         if not 0 <= port <= 65535:
             raise StartRefused(f"{name} {port}: must be from 0 to 65535")
+    for name, seconds in (("--patience", given.patience), ("--idle", given.idle)):
+        if not 0 < seconds <= 3600:
+            raise StartRefused(f"{name} {seconds}: must be above 0 and up to 3600 s")
     speed = parse_speed(given.speed)
     if given.market == "okx" and speed != 1:
         raise StartRefused(f"--speed {given.speed}: with --market okx only 1 is possible")
@@ -66,6 +71,7 @@ def read_options(arguments: Sequence[str]) -> PaperOptions:
         market=given.market, speed=speed,
         seed=given.seed, instruments=tuple(name for name in given.instruments.split(",") if name),
         warmup_bars=given.warmup_bars, decision_bar=given.decision_bar, equity=equity, admin=given.admin,
+        patience_s=given.patience, idle_s=given.idle,
         switches=parse_switches(given.switch),
     )  # fmt: skip
 

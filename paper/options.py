@@ -33,6 +33,8 @@ class PaperOptions:
     decision_bar: str = "5m"
     equity: Decimal = Decimal(10000)
     admin: bool = False
+    patience_s: float = 20.0
+    idle_s: float = 30.0
     okx_rest: str = "https://www.okx.com"
     okx_ws: str = "wss://ws.okx.com:8443"
     switches: Mapping[str, str] = field(default_factory=dict)

@@ -4,6 +4,7 @@ A thread of its own keeps two WebSockets open and leaves what arrives for the ma
 reconnect, and whenever a minute is missing, closed candles are read again over REST.
 """
 
+import contextlib
 import threading
 from collections import deque
 from dataclasses import dataclass, field
@@ -115,7 +116,11 @@ class OkxFeed:
     def stop(self) -> None:
         self._over.set()
         for socket in list(self._sockets):
-            socket.close()
+            # Its own thread closes it. Closed from here, that thread would go on waiting for what is gone.
+            socket.keep_running = False
+            if socket.sock is not None:
+                with contextlib.suppress(OSError):  # not connected yet, or no longer
+                    socket.sock.abort()
         for thread in self._threads:
             thread.join(timeout=5)
         self._rest.close()

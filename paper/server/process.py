@@ -66,7 +66,7 @@ def serve(exchange: Exchange, listener: socket.socket, admin: socket.socket, tls
     """Serve until SIGTERM or SIGINT; the exchange's state is written before this returns."""
     ports = listener.getsockname()[1], admin.getsockname()[1]
     app = App(exchange, ports[1])
-    http, sockets = protocols(app.connections)
+    http, sockets = protocols(app.connections, exchange.options.patience_s)
     config = uvicorn.Config(
         app, http=http, ws=sockets, loop="uvloop", lifespan="on", log_config=None, access_log=False,
         timeout_graceful_shutdown=2, timeout_keep_alive=KEEP_ALIVE_S, ws_ping_interval=None, ws_max_size=1 << 20,

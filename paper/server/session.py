@@ -17,7 +17,6 @@ from paper.server.connection import SLOW_READER, Connection, key_of
 from paper.server.hub import Hub
 from paper.server.operations import OPERATIONS, carry_out
 
-IDLE_S = 30
 MAX_MESSAGE = 65_536
 # Connections per private channel and account; subscriptions, un- and logins per connection and hour.
 MAX_CONNECTIONS = 30
@@ -62,10 +61,11 @@ class Session:
                 await self._socket.close(self.connection.close_code)
 
     async def _watch(self) -> None:
-        """Close a connection that nothing has been pushed on for 30 s, as OKX does."""
+        """Close a connection that nothing has been pushed on for as long as OKX waits (30 s)."""
+        idle = self._exchange.options.idle_s
         while True:
-            await asyncio.sleep(1)
-            if not self.connection.silent and monotonic() - self.connection.last_push > IDLE_S:
+            await asyncio.sleep(min(1.0, idle / 4))
+            if not self.connection.silent and monotonic() - self.connection.last_push > idle:
                 self.connection.close(4004)
                 return
 

@@ -1,7 +1,8 @@
 """HTTP connections that a fault can cut, and that nobody can hold open without asking anything.
 
 `Connections` is what the server knows of its open sockets; `protocols(...)` makes uvicorn's protocol classes for one
-server. A client gets `PATIENCE_S` to send a whole request, of at most `MAX_REQUEST` bytes; then the connection ends.
+server. A client gets so many seconds of patience to send a whole request, of at most `MAX_REQUEST` bytes; then the
+connection ends.
 How long an idle kept-alive connection may rest is uvicorn's setting.
 """
 
@@ -14,7 +15,6 @@ from typing import Any
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
-PATIENCE_S = 20.0
 MAX_REQUEST = 2_000_000
 Address = tuple[str, int]
 
@@ -56,7 +56,9 @@ def linger_nothing(transport: asyncio.Transport) -> None:
         twin.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 
-def protocols(connections: Connections) -> tuple[type[HttpToolsProtocol], type[WebSocketsSansIOProtocol]]:
+def protocols(
+    connections: Connections, patience_s: float
+) -> tuple[type[HttpToolsProtocol], type[WebSocketsSansIOProtocol]]:
     """uvicorn's protocols, known to `connections`, with limited patience."""
 
     class Http(HttpToolsProtocol):
@@ -96,7 +98,7 @@ def protocols(connections: Connections) -> tuple[type[HttpToolsProtocol], type[W
 
         def _wait(self) -> None:
             if self._patience is None:
-                self._patience = self.loop.call_later(PATIENCE_S, self._give_up)
+                self._patience = self.loop.call_later(patience_s, self._give_up)
 
         def _stop_waiting(self) -> None:
             self._received = 0

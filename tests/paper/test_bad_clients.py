@@ -2,6 +2,7 @@
 
 import json
 import socket
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -94,7 +95,7 @@ def test_any_message_on_a_socket(served: ExchangeProcess, messages: list[str | b
     for answer in answers[:-1]:
         if answer != "pong":
             assert json.loads(answer)["code"] in ("60012", "60011", "60004", "60013", "60018")
-    client.close()
+    client.shutdown()
 
 
 operations = st.fixed_dictionaries(
@@ -115,7 +116,7 @@ def test_any_operation_on_a_socket(served: ExchangeProcess, operation: dict[str,
     client.send(json.dumps(operation))
     first = client.recv()
     assert first == "" or isinstance(json.loads(first), dict)
-    client.close()
+    client.shutdown()
 
 
 @pytest.mark.parametrize("size", [1_100_000, 3_000_000])
@@ -134,7 +135,7 @@ def test_oversize_message_closes_the_socket(served: ExchangeProcess) -> None:
     opcode, frame = client.recv_data()
     assert opcode == websocket.ABNF.OPCODE_CLOSE
     assert int.from_bytes(frame[:2], "big") == 1009
-    client.close()
+    client.shutdown()
 
 
 def test_half_open_connections_do_not_keep_others_waiting(served: ExchangeProcess) -> None:
@@ -147,6 +148,52 @@ def test_half_open_connections_do_not_keep_others_waiting(served: ExchangeProces
         assert httpx.get(f"{served.rest_url}/api/v5/public/time", timeout=10).status_code == 200
     for client in idle:
         client.close()
+
+
+@pytest.fixture(scope="module")
+def impatient(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ExchangeProcess]:
+    arguments = ["--speed", "lockstep", "--warmup-bars", "30", "--patience", "0.4", "--idle", "0.4"]
+    server = launch(tmp_path_factory.mktemp("impatient"), arguments)
+    yield server
+    server.stop()
+
+
+@pytest.mark.parametrize(
+    "begun",
+    [b"", b"GET /api/v5/pub", HEAD + b"content-length: 100\r\n\r\n{", b"GET /ws/v5/public HTTP/1.1\r\nupgrade: w"],
+)
+def test_half_open_connection_is_given_up(impatient: ExchangeProcess, begun: bytes) -> None:
+    with socket.create_connection(("127.0.0.1", impatient.port), timeout=20) as client:
+        client.sendall(begun)
+        assert client.recv(1) == b""
+
+
+def test_request_in_drops_is_given_up_but_a_kept_alive_connection_is_not(impatient: ExchangeProcess) -> None:
+    with (
+        httpx.Client(base_url=impatient.rest_url) as kept,
+        socket.create_connection(("127.0.0.1", impatient.port), timeout=20) as client,
+    ):
+        kept.get("/api/v5/public/time")
+        mine = kept.get("/api/v5/public/time").extensions["network_stream"].get_extra_info("client_addr")
+        with pytest.raises(OSError):
+            for letter in HEAD * 100:
+                client.sendall(bytes((letter,)))
+                time.sleep(0.02)
+        again = kept.get("/api/v5/public/time").extensions["network_stream"].get_extra_info("client_addr")
+        assert again == mine
+
+
+def test_socket_without_a_message_is_closed_and_one_that_pings_is_not(impatient: ExchangeProcess) -> None:
+    still = websocket.create_connection(f"{impatient.ws_url}/public", timeout=20)
+    pinging = websocket.create_connection(f"{impatient.ws_url}/public", timeout=20)
+    for _ in range(12):
+        pinging.send("ping")
+        assert pinging.recv() == "pong"
+        time.sleep(0.1)
+    opcode, frame = still.recv_data()
+    assert (opcode, int.from_bytes(frame[:2], "big")) == (websocket.ABNF.OPCODE_CLOSE, 4004)
+    still.shutdown()
+    pinging.close()
 
 
 def test_flood_is_answered_whole(served: ExchangeProcess) -> None:

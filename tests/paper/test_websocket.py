@@ -53,6 +53,7 @@ class Socket:
 
     def close(self) -> None:
         self._socket.close()
+        self._socket.shutdown()  # closing does nothing once the other side has closed
 
 
 @contextmanager
