@@ -21,10 +21,13 @@ def alone_folder(data: str) -> Path:
     return folder
 
 
-def run_exchange(*, port: int, admin_port: int, market: str, speed: str, seed: int, data: str, more: list[str]) -> None:
+def run_exchange(
+    *, port: int, admin_port: int, market: str, speed: str, start: str, seed: int, data: str, more: list[str]
+) -> None:
     """Become the exchange. Its state is kept apart from that of the bot's own exchange; faults may be ordered."""
     arguments = ["--port", str(port), "--admin-port", str(admin_port), "--admin", "--market", market]
-    arguments += ["--speed", speed or ("1" if market == "okx" else "60"), "--seed", str(seed)]
+    arguments += ["--speed", speed or ("1" if market == "okx" or start == "now" else "60")]
+    arguments += ["--start", start, "--seed", str(seed)]
     if market == "okx":
         settings = load_settings()
         arguments += ["--okx-rest", settings.okx_rest_url, "--okx-ws", settings.okx_ws_url]

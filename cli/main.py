@@ -63,7 +63,10 @@ def exchange(
     port: int = typer.Option(8080, min=0, max=65535, help="Port to listen on; 0 picks a free one."),
     admin_port: int = typer.Option(8081, min=0, max=65535, help="Loopback port of ledger, audit and faults; 0 picks."),
     market: str = typer.Option("synthetic", help="synthetic, okx (live prices), or candle files (comma-separated)."),
-    speed: str = typer.Option("", help="Market seconds per wall second, or lockstep. [default: 60; with okx 1]"),
+    speed: str = typer.Option(
+        "", help="Market seconds per wall second, or lockstep. [default: 60; with okx or a start now 1]"
+    ),
+    start: str = typer.Option("seed", help="When a synthetic market begins: seed, or now, for clients with a clock."),
     seed: int = typer.Option(1, min=0, help="Seed of the market and of the path inside a candle."),
     data: str = typer.Option("", help="Folder for its state; default: in the home folder, apart from the bot's."),
     instruments: str = typer.Option("", help="USDT swaps to list, comma-separated."),
@@ -78,7 +81,9 @@ def exchange(
     more = [part for item in switch for part in ("--switch", item)]
     more += ["--instruments", instruments] if instruments else []
     more += ["--equity", equity] if equity else []
-    run_exchange(port=port, admin_port=admin_port, market=market, speed=speed, seed=seed, data=data, more=more)
+    run_exchange(
+        port=port, admin_port=admin_port, market=market, speed=speed, start=start, seed=seed, data=data, more=more
+    )
 
 
 @exchange_app.command("keys")

@@ -8,10 +8,13 @@ from pathlib import Path
 
 import structlog
 
+from paper.clock import wall_ms
 from paper.errors import StartRefused
 from paper.exchange import Exchange
+from paper.market.market import FIVE_MINUTES_MS
 from paper.options import DEFAULT_INSTRUMENTS, PaperOptions, parse_speed
 from paper.server.process import bind, serve, tls_listener
+from paper.store.binding import bound_start_ms
 from paper.switches import parse_switches
 
 
@@ -38,6 +41,10 @@ def read_options(arguments: Sequence[str]) -> PaperOptions:
     parser.add_argument("--okx-ws", default=PaperOptions.okx_ws, help="where --market okx reads over WebSocket")
     parser.add_argument("--speed", default="60", help="market seconds per wall second, or lockstep")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument(
+        "--start", choices=("seed", "now"), default="seed",
+        help="when a synthetic market begins: where its seed puts it, or now, for clients with a clock",
+    )  # fmt: skip
     parser.add_argument("--instruments", default=",".join(DEFAULT_INSTRUMENTS))
     parser.add_argument("--warmup-bars", type=int, default=2016, help="history, in bars of five minutes")
     parser.add_argument("--decision-bar", default="5m")
@@ -64,7 +71,14 @@ def read_options(arguments: Sequence[str]) -> PaperOptions:
     speed = parse_speed(given.speed)
     if given.market == "okx" and speed != 1:
         raise StartRefused(f"--speed {given.speed}: with --market okx only 1 is possible")
+    start_ms = 0
+    if given.start == "now":
+        if given.market != "synthetic" or speed != 1:
+            raise StartRefused("--start now: only with --market synthetic and --speed 1")
+        begun = bound_start_ms(given.data, given.warmup_bars * FIVE_MINUTES_MS)
+        start_ms = begun or wall_ms() // FIVE_MINUTES_MS * FIVE_MINUTES_MS
     return PaperOptions(
+        start_ms=start_ms,
         okx_rest=given.okx_rest, okx_ws=given.okx_ws,
         data=given.data, host=given.host, port=given.port, admin_port=given.admin_port,
         tls_port=given.tls_port, tls_cert=given.tls_cert, tls_key=given.tls_key,

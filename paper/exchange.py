@@ -73,7 +73,11 @@ class Exchange:
             self._begin()
         else:
             self._open(options.data, options)
-        self.clock = MarketClock(options.speed, self.market.now_ms, wall_ms(), self.ended)
+        if options.start_ms:
+            self._catch_up()
+        self.clock = MarketClock(
+            options.speed, wall_ms() if options.start_ms else self.market.now_ms, wall_ms(), self.ended
+        )
 
     # --- start and end --------------------------------------------------------------------------------------
 
@@ -138,6 +142,14 @@ class Exchange:
         elif "t" in record:
             self._keep_timer(record["t"], record["due"])
         self.engine.collect()
+
+    def _catch_up(self) -> None:
+        """A market in real time went on while the exchange was down: play what was missed."""
+        while self.market.step_end_ms(self.market.played) <= wall_ms():
+            self._step(all_instruments=False)
+        self.engine.collect()
+        self._refresh()
+        self.mark_progress()
 
     def _refresh(self) -> None:
         """Quote every instrument as of the last step; a replay quotes idle ones at bar closes only."""

@@ -28,6 +28,8 @@ class PaperOptions:
     market: str = "synthetic"
     speed: Speed = 60
     seed: int = 1
+    # When a synthetic market begins, ms; 0: where its seed puts it. One with a beginning runs in real time.
+    start_ms: int = 0
     instruments: tuple[str, ...] = DEFAULT_INSTRUMENTS
     warmup_bars: int = 2016
     decision_bar: str = "5m"

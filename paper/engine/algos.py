@@ -2,7 +2,7 @@
 
 from paper.engine.account import Account
 from paper.engine.algo import ALGO_TYPES, Algo
-from paper.engine.attached import read_attached, read_leg, taken_algo_id
+from paper.engine.attached import check_algo_id_unused, read_attached, read_leg
 from paper.engine.params import (
     MARKET_PRICE,
     Params,
@@ -40,8 +40,7 @@ def place_algo(state: EngineState, account: Account, params: Params) -> Algo:
     if ord_type not in ALGO_TYPES:
         raise bad_parameter("ordType")
     cl_id = client_id(params, "algoClOrdId")
-    if cl_id and taken_algo_id(account, cl_id):
-        raise OkxError("51065")
+    check_algo_id_unused(account, cl_id, attaching=False)
     _check_room(account, instrument.inst_id, ord_type)
     fraction = word(params, "closeFraction")
     if fraction not in ("", "1"):

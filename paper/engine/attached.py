@@ -52,7 +52,8 @@ def read_attached(
         if target[0] is None and stop[0] is None:
             raise OkxError("50015", "tpTriggerPx", "slTriggerPx")
         _check_side(codes, side, against, target[0], stop[0])
-        if cl_id and (taken_algo_id(account, cl_id) or cl_id in {each.attach_cl_id for each in found}):
+        check_algo_id_unused(account, cl_id, attaching=True)
+        if cl_id and cl_id in {each.attach_cl_id for each in found}:
             raise OkxError("51065")
         sz = number(item, "sz")
         if sz is not None:
@@ -61,11 +62,16 @@ def read_attached(
     return found
 
 
-def taken_algo_id(account: Account, cl_id: str) -> bool:
-    """Whether a live algo, or a stop still riding in an open order, has this client id."""
-    if account.algo_by_cl_id.get(cl_id) in account.open_algos:
-        return True
-    return any(cl_id == a.attach_cl_id for order in account.open_orders.values() for a in order.attached)
+def check_algo_id_unused(account: Account, cl_id: str, attaching: bool) -> None:
+    """A client id must be unique among live algos and the stops that ride in open orders.
+
+    Raises 51065 for one of its own kind, 51068 where an algo and an attached stop would share it.
+    """
+    if not cl_id:
+        return
+    alive = account.algo_by_cl_id.get(cl_id) in account.open_algos
+    if alive or any(cl_id == a.attach_cl_id for order in account.open_orders.values() for a in order.attached):
+        raise OkxError("51065") if alive != attaching else OkxError("51068", cl_id)
 
 
 def read_leg(instrument: Instrument, params: Params, leg: str) -> tuple[Decimal | None, Decimal | None, str]:

@@ -35,7 +35,7 @@ def _source(options: PaperOptions) -> Source:
     if unknown or not options.instruments:
         raise StartRefused(f"--instruments {','.join(unknown)}: known are {', '.join(CATALOGUE)}")
     listed = {name: CATALOGUE[name] for name in options.instruments}
-    return SyntheticSource(listed, options.seed, options.warmup_bars * 5)
+    return SyntheticSource(listed, options.seed, options.warmup_bars * 5, options.start_ms)
 
 
 def _by_switches(instrument: Instrument, options: PaperOptions) -> Instrument:

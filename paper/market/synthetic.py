@@ -105,9 +105,9 @@ class SyntheticSource:
     synthesised: tuple[str, ...] = ("candles", "book", "trades", "mark", "index", "funding", "open_interest")
     bar_ms = MINUTE_MS
 
-    def __init__(self, instruments: dict[str, Instrument], seed: int, warmup_minutes: int) -> None:
+    def __init__(self, instruments: dict[str, Instrument], seed: int, warmup_minutes: int, start_ms: int = 0) -> None:
         self.instruments = instruments
-        self.t0_ms = market_start_ms(seed) - warmup_minutes * MINUTE_MS
+        self.t0_ms = (start_ms or market_start_ms(seed)) - warmup_minutes * MINUTE_MS
         self._common = Factor(seed, "common")
         self._own = {inst_id: Factor(seed, inst_id) for inst_id in instruments}
         self._wicks = {

@@ -10,6 +10,16 @@ from paper.market.market import Market
 from paper.options import PaperOptions
 
 
+def bound_start_ms(folder: Path, warmup_ms: int) -> int:
+    """When the market of a data folder began, after its warm-up; 0 for a folder without one."""
+    try:
+        return int(orjson.loads((folder / "exchange.json").read_bytes())["t0_ms"]) + warmup_ms
+    except FileNotFoundError:
+        return 0
+    except (orjson.JSONDecodeError, KeyError, TypeError, ValueError):
+        raise StartRefused(f"{folder}: holds no synthetic market") from None
+
+
 def bind(folder: Path, options: PaperOptions, market: Market, decision_ms: int) -> None:
     """Note the market at first, and refuse another one ever after. Raises StartRefused."""
     mine: dict[str, Any] = {"decision_ms": decision_ms, "bar_ms": market.bar_ms}

@@ -162,6 +162,7 @@ def start(tmp_path: Path, *arguments: str) -> "subprocess.CompletedProcess[str]"
         (["--market", "/nowhere/prices.csv"], "no instrument in the file's name"),
         (["--speed", "fast"], "--speed fast"),
         (["--speed", "0"], "--speed 0"),
+        (["--start", "now"], "--start now: only with --market synthetic and --speed 1"),
         (["--equity", "lots"], "--equity lots"),
         (["--instruments", "PEPE-USDT-SWAP"], "PEPE-USDT-SWAP"),
         (["--switch", "colour=red"], "known switches are"),

@@ -139,3 +139,22 @@ def test_number_of_trailing_stops_is_limited(desk: Any) -> None:
         trail(desk, callbackRatio="0.01")
     with refused("51174"):
         trail(desk, callbackRatio="0.01")
+
+
+@pytest.mark.parametrize(
+    "kind, name, code",
+    [("algo", "alone", "51065"), ("algo", "rides", "51068"), ("stop", "alone", "51068"), ("stop", "rides", "51065")],
+)
+def test_client_id_of_an_algo_or_attached_stop_is_taken(desk: Any, kind: str, name: str, code: str) -> None:
+    legs = {"slTriggerPx": "50000", "slOrdPx": "-1"}
+
+    def place_algo(cl_id: str) -> None:
+        algo(desk, ordType="conditional", sz="1", algoClOrdId=cl_id, **legs)
+
+    def place_with_stop(cl_id: str) -> None:
+        desk.place(ord_type="limit", px="59000", attachAlgoOrds=[{"attachAlgoClOrdId": cl_id, **legs}])
+
+    place_algo("alone")
+    place_with_stop("rides")
+    with refused(code):
+        (place_algo if kind == "algo" else place_with_stop)(name)

@@ -117,3 +117,25 @@ def test_torn_last_record_is_dropped(tmp_path: Path) -> None:
         assert picture(server) == before
     finally:
         server.stop()
+
+
+def test_market_that_began_now_keeps_to_the_clock_over_a_kill(tmp_path: Path) -> None:
+    server = launch(tmp_path / "x", ["--start", "now", "--speed", "1", "--warmup-bars", "30"])
+
+    def assert_in_time() -> None:
+        clock = server.get("/paper/clock")
+        assert abs(clock["market_ms"] - clock["wall_ms"]) < 100  # once for all times: it flows with the wall
+        newest = int(server.get("/api/v5/market/candles", instId=BTC, bar="1m", limit=1)["data"][0][0])
+        assert clock["wall_ms"] - newest < 120_000
+
+    try:
+        assert_in_time()
+        with okx(server) as (trade, _, _):
+            assert trade.place_order(BTC, "isolated", "buy", "market", "1")["code"] == "0"
+        server.kill()
+        server.restart()
+        assert_in_time()
+        with okx(server) as (_, account, _):
+            assert [row["pos"] for row in account.get_positions()["data"]] == ["1"]
+    finally:
+        server.stop()
