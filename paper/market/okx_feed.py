@@ -118,9 +118,10 @@ class OkxFeed:
         for socket in list(self._sockets):
             # Its own thread closes it. Closed from here, that thread would go on waiting for what is gone.
             socket.keep_running = False
-            if socket.sock is not None:
+            reader: Any = socket.sock
+            if reader is not None:
                 with contextlib.suppress(OSError):  # not connected yet, or no longer
-                    socket.sock.abort()
+                    reader.abort()
         for thread in self._threads:
             thread.join(timeout=5)
         self._rest.close()
