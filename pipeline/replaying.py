@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from brain.analyst import Analyst, DecisionRequest, DecisionResult, trades_of
@@ -26,14 +26,16 @@ from brain.screening import ScreenRequest, bypass
 from brain.terms import Terms
 from models import DecisionCycle, LlmCall, PlaybookVersion, RiskVerdict
 from models.session import SessionFactory
+from pipeline.learning.evidence import source_of
 from pipeline.occasions import stored_occasions
 from pipeline.stored import StoredSnapshot, stored_findings, stored_snapshot
 from settings import AnySettings
 from trading.clock import WallClock
+from trading.decision import ENTERING
 from trading.gate.gate import judge
 from trading.gate.verdict import GateInput, Verdict
 from trading.instrument import Instrument
-from trading.playbook import Playbook
+from trading.playbook import Playbook, SoftRules, soft_rules
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,7 +263,21 @@ def judged_otherwise(
                 "protection_seen_at": at,
             }
         )  # fmt: skip
+    if decision != stored.cycle.decision or not stored.verdicts:
+        given = given.model_copy(update={"soft": _soft_rules(sessions, stored, given)})
     return judge(given)
+
+
+def _soft_rules(sessions: SessionFactory, stored: StoredCycle, given: GateInput) -> SoftRules | None:
+    """What the cycle's playbook allows of an exchanged decision; its confidence counts as the original's would."""
+    version = stored.cycle.playbook_version
+    if stored.playbook is None or version is None or given.decision.action not in ENTERING:
+        return None
+    with sessions() as session:
+        source = source_of(session, stored.cycle.id)
+    return soft_rules(
+        stored.playbook, version, given.decision, regime=given.market.regime, at=given.market_now, source=source
+    )
 
 
 def _nearest(sessions: SessionFactory, cycle: DecisionCycle) -> RiskVerdict | None:
@@ -270,6 +286,6 @@ def _nearest(sessions: SessionFactory, cycle: DecisionCycle) -> RiskVerdict | No
             select(RiskVerdict)
             .join(DecisionCycle, DecisionCycle.id == RiskVerdict.cycle_id)
             .where(DecisionCycle.account_id == cycle.account_id, DecisionCycle.inst_id == cycle.inst_id)
-            .order_by(RiskVerdict.cycle_id - cycle.id)
+            .order_by(func.abs(RiskVerdict.cycle_id - cycle.id))
             .limit(1)
         ).one_or_none()

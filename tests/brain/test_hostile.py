@@ -160,7 +160,7 @@ def test_a_thousand_fuzzed_answers_end_as_hold_or_within_the_limits(
             sign = 1 if verdict.side == "buy" else -1
             assert sign * (verdict.price - verdict.stop_loss) > 0
     assert held > 300, "the fuzz must bite"
-    assert approved > 20, "and some must come through, or nothing was judged"
+    assert approved > 5, "and some must come through, or nothing was judged"
 
 
 HOSTILE: list[Any] = [

@@ -86,7 +86,12 @@ def run(desk: Desk, **columns: Any) -> DecisionCycle:
     """A cycle through all its queues, its order executed."""
     desk.market.speaks()
     cycle_id = desk.cycle(**{"analyst": "claude"} | columns)
-    for queue in ("cycle", "haiku", "perplexity", "opus", "cycle"):
+    desk.advance(cycle_id, "cycle")
+    # Too few 4H candles for a regime: the playbook would allow nothing.
+    snapshot = desk.row(cycle_id).snapshot
+    assert snapshot is not None
+    desk.change(cycle_id, snapshot=snapshot | {"market": snapshot["market"] | {"regime": "ranging"}})
+    for queue in ("haiku", "perplexity", "opus", "cycle"):
         desk.advance(cycle_id, queue)
     if desk.row(cycle_id).stage == "execute":
         with desk.bot.sessions() as session:
