@@ -29,7 +29,7 @@ from soak.whole import SPEED, WholeBot
 LOOK_EVERY_S = 5.0
 DISTURB_EVERY_S = 12.0
 DISTURBING = ("trade", "fault")
-CONVERGES_WITHIN_S = 120.0
+CONVERGES_WITHIN_S, EMPTY_WITHIN_S = 120.0, 30.0
 # What a service may gain between the middle third of the run and the last, MB and share of what it had.
 MAY_GAIN_MB, MAY_GAIN = 6.0, 0.06
 BAR = timedelta(minutes=5)
@@ -128,13 +128,21 @@ def _settle(bot: WholeBot, queues: redis.Redis, report: Report) -> None:
             left = [f"{type(trouble).__name__}: {trouble}"[:200]]
         sleep(0.5)
     report.failed += left + bot.judge.duplicates()
-    stuck = {queue: n for queue in celeryconfig.queue_policies if (n := int(queues.llen(f"okxbot:{queue}"))) > 5}
-    report.failed += [f"{n} messages stuck in {queue}" for queue, n in stuck.items()]
+    report.failed += _stuck(queues)
     _account_for_cycles(bot, report)
     for name, samples in report.memory.items():
         middle, last = _thirds(samples)
         if last - middle > max(MAY_GAIN_MB, MAY_GAIN * middle):
             report.failed.append(f"{name} grew from {middle:.0f} to {last:.0f} MB")
+
+
+def _stuck(queues: redis.Redis) -> list[str]:
+    """Queues that never got empty: beat's ticks fill them, workers empty them."""
+    left, deadline = set(celeryconfig.queue_policies), monotonic() + EMPTY_WITHIN_S
+    while left and monotonic() < deadline:
+        left -= {queue for queue in left if int(queues.llen(f"okxbot:{queue}")) == 0}
+        sleep(0.05)
+    return [f"{queue} was never empty for {EMPTY_WITHIN_S:.0f} s" for queue in sorted(left)]
 
 
 def _account_for_cycles(bot: WholeBot, report: Report) -> None:

@@ -63,6 +63,8 @@ def main() -> int:
         f"--address={os.environ.get('FLOWER_ADDRESS', '127.0.0.1')}",
         "--read_only=True",
         "--purge_offline_workers=60",
+        # It would otherwise hold a hundred thousand.
+        "--max_tasks=5000",
         "--persistent=True",
         f"--db={_memory()}",
         "--state_save_interval=60000",
