@@ -225,6 +225,12 @@ class Settings(BaseSettings):
     telegram_admin_ids: Annotated[tuple[int, ...], NoDecode] = Field(
         (), description="Telegram user ids that may also change something: halt, resume, flatten, close, configure."
     )
+    telegram_webhook_url: str | None = Field(
+        None, description="Public https address Telegram shall send updates to; without it the bot asks for them."
+    )
+    telegram_webhook_listen: str = Field(
+        "127.0.0.1:8443", description="Where the webhook listens, behind a proxy that ends TLS at the public address."
+    )
     telegram_base_url: str = Field("https://api.telegram.org", description="Telegram's Bot API, or a stand-in.")
     telegram_timezone: str = Field("UTC", description="Zone of every time shown in Telegram, e.g. Europe/Berlin.")
     telegram_quiet_hours: str | None = Field(
@@ -271,6 +277,21 @@ class Settings(BaseSettings):
             ZoneInfo(value)
         except (ZoneInfoNotFoundError, ValueError, OSError):
             raise ValueError("must be a time zone such as Europe/Berlin") from None
+        return value
+
+    @field_validator("telegram_webhook_url")
+    @classmethod
+    def _public(cls, value: str | None) -> str | None:
+        if value is not None and not re.fullmatch(r"https://[^/\s]+(/\S*)?", value):
+            raise ValueError("must be an https address such as https://bot.example.org/okxbot")
+        return value
+
+    @field_validator("telegram_webhook_listen")
+    @classmethod
+    def _address(cls, value: str) -> str:
+        host, _, port = value.rpartition(":")
+        if not host or not port.isdigit() or not 0 < int(port) < 65536:
+            raise ValueError("must be an address and a port such as 127.0.0.1:8443")
         return value
 
     @field_validator("telegram_quiet_hours")

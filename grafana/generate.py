@@ -1,4 +1,7 @@
-"""`python -m grafana.generate`: write the dashboards' JSON. `--check` compares; `--owners` draws the owner's limits."""
+"""`python -m grafana.generate`: write the JSON of dashboards and alert rules.
+
+`--check` compares; `--owners` draws the owner's limits.
+"""
 
 import json
 import sys
@@ -6,12 +9,14 @@ from pathlib import Path
 
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 
+from grafana.alarms import rules_json
 from grafana.boards import health, opus, playbook, portfolio, positions, risk, strategies
 from grafana.limits import Limits, default_limits, owners_limits
 from grafana.panel import Board
 from grafana.style import board_json
 
 FOLDER = Path(__file__).parent / "dashboards"
+RULES = Path(__file__).parent / "provisioning" / "alerting" / "rules.json"
 _ROOMS = (portfolio, positions, strategies, opus, risk, health, playbook)
 
 
@@ -28,19 +33,23 @@ def rendered(limits: Limits) -> dict[str, str]:
     }
 
 
+def files(limits: Limits) -> dict[Path, str]:
+    """Everything that is generated, by path."""
+    rules = json.dumps(rules_json(limits), indent=2) + "\n"
+    return {FOLDER / name: text for name, text in rendered(limits).items()} | {RULES: rules}
+
+
 def main(arguments: list[str]) -> int:
     """Write, or with `--check` say which file is not what the generator makes and return 1."""
-    files = rendered(owners_limits() if "--owners" in arguments else default_limits())
-    stale = [name for name, text in files.items()
-             if not (FOLDER / name).is_file() or (FOLDER / name).read_text() != text]  # fmt: skip
-    if "--check" in arguments:
-        for name in stale:
-            sys.stderr.write(f"grafana/dashboards/{name} is stale: run python -m grafana.generate\n")
-        return 1 if stale else 0
-    FOLDER.mkdir(exist_ok=True)
-    for name in stale:
-        (FOLDER / name).write_text(files[name])
-    return 0
+    made = files(owners_limits() if "--owners" in arguments else default_limits())
+    stale = [path for path, text in made.items() if not path.is_file() or path.read_text() != text]
+    for path in stale:
+        if "--check" in arguments:
+            sys.stderr.write(f"grafana/{path.relative_to(FOLDER.parent)} is stale: run python -m grafana.generate\n")
+        else:
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(made[path])
+    return 1 if stale and "--check" in arguments else 0
 
 
 if __name__ == "__main__":

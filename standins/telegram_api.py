@@ -96,6 +96,7 @@ class TelegramStandin:
         self.calls: list[str] = []
         self.answered: list[str] = []
         self.commands: list[str] = []
+        self.webhook: dict[str, str] = {}  # as set; nobody is called
         self.faults: list[Fault] = []
         self.refused: list[str] = []
         self.on_said: Callable[[Said], None] | None = None
@@ -243,11 +244,17 @@ class TelegramStandin:
     def _answer(self, token: str, method: str, fields: dict[str, str], files: dict[str, bytes]) -> tuple[int, Any]:
         with self._changed:
             self.calls.append(method)
+            self._changed.notify_all()
         if token != f"bot{TOKEN}":
             return 401, "Unauthorized"
         if method == "getMe":
             return 200, ME
-        if method in ("deleteWebhook", "setMyCommands"):
+        if method in ("setWebhook", "deleteWebhook"):
+            with self._changed:
+                self.webhook = fields if method == "setWebhook" else {}
+                self._changed.notify_all()
+            return 200, True
+        if method == "setMyCommands":
             self.commands = [each["command"] for each in json.loads(fields.get("commands", "[]"))] or self.commands
             return 200, True
         if method == "getUpdates":

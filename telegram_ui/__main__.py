@@ -1,4 +1,4 @@
-"""`python -m telegram_ui`: the Telegram bot, long polling, in a process of its own."""
+"""`python -m telegram_ui`: the Telegram bot, in a process of its own."""
 
 import sys
 
@@ -20,7 +20,13 @@ def main() -> int:
         return 2
     from telegram_ui.service import serve
 
-    serve(settings)
+    try:
+        serve(settings)
+    except OSError as trouble:
+        sys.stderr.write(
+            f"okxbot: the webhook cannot listen at {settings.telegram_webhook_listen}: {trouble.strerror}\n"
+        )
+        return 2
     return 0
 
 

@@ -1,11 +1,13 @@
-"""The Telegram service: the library's application, long polling, and the tasks that run beside it.
+"""The Telegram service: the library's application, long polling or a webhook, and the tasks beside it.
 
 Updates are worked on side by side: a slow command or picture never holds up `/halt`. Telegram being away at the start
 or later is waited out. Starts with what is true in the log: who is heard, and who may change something.
 """
 
+import secrets
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import urlsplit
 
 import structlog
 from telegram import BotCommand, Update
@@ -116,10 +118,17 @@ def say_who_may(settings: AnySettings, warn: Callable[..., None] = logger.warnin
 
 
 def serve(settings: AnySettings) -> None:
-    """Poll until SIGTERM."""
+    """Ask for updates, or listen for them where a webhook is set, until SIGTERM. Raises OSError for a taken port."""
     say_who_may(settings)
     application = build_application(build_desk(settings))
-    application.run_polling(
-        allowed_updates=ALLOWED_UPDATES, drop_pending_updates=False, bootstrap_retries=-1, timeout=10
-    )
+    waiting = {"allowed_updates": ALLOWED_UPDATES, "drop_pending_updates": False, "bootstrap_retries": -1}
+    if settings.telegram_webhook_url is None:
+        application.run_polling(**waiting, timeout=10)
+    else:
+        host, _, port = settings.telegram_webhook_listen.rpartition(":")
+        # Telegram says the secret with every update; whoever does not know it is answered 403. A new one each start.
+        application.run_webhook(
+            **waiting, listen=host, port=int(port), url_path=urlsplit(settings.telegram_webhook_url).path.lstrip("/"),
+            webhook_url=settings.telegram_webhook_url, secret_token=secrets.token_urlsafe(32),
+        )  # fmt: skip
     logger.info("shutdown_complete")

@@ -1,6 +1,5 @@
 """A database with ten days of a bot's life, and what Grafana does to a statement before it sends it."""
 
-import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
@@ -8,6 +7,7 @@ import psycopg2
 import pytest
 from sqlalchemy.engine import make_url
 
+from grafana.expand import View
 from metrics.hours import sum_up
 from models.session import build_engine, build_sessions
 
@@ -70,12 +70,8 @@ INSERT INTO health_samples SELECT t, m, l, 1 FROM generate_series('2026-01-02Z':
 
 
 def expand(sql: str, cycle: str = "7") -> str:
-    """`sql` with Grafana's macros and variables replaced, everything chosen, the ten days in view."""
-    sql = re.sub(r"\$__timeFilter\(([^)]+)\)", rf"\1 BETWEEN '{START.isoformat()}' AND '{END.isoformat()}'", sql)
-    sql = sql.replace("$__timeFrom()", f"'{START.isoformat()}'").replace("$__interval", "1h")
-    sql = sql.replace("$instrument", "'BTC-USDT-SWAP'").replace("$playbook", "'1','2'").replace("$cycle", cycle)
-    assert "$" not in sql, f"a macro or variable is left: {sql}"
-    return sql
+    """`sql` with everything chosen and the ten days in view."""
+    return View(START, END, ["BTC-USDT-SWAP"], ["1", "2"], cycle).expand(sql)
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import psycopg2
 import pytest
 import yaml
 
-from grafana.generate import FOLDER, boards, rendered
+from grafana.generate import FOLDER, boards, main, rendered
 from grafana.limits import default_limits
 from tests.grafana.conftest import expand
 
@@ -30,6 +30,7 @@ def test_committed_json_is_what_the_generator_makes() -> None:
     made = rendered(default_limits())
     assert len(made) == 7
     assert {f"{uid}.json": (FOLDER / f"{uid}.json").read_text() for uid in BOARDS} == made
+    assert main(["--check"]) == 0
 
 
 def test_every_panel_answers_as_the_reader_with_what_its_type_needs(reader: Any) -> None:

@@ -7,12 +7,15 @@ import subprocess
 import sys
 import time
 
+import httpx
 import pytest
 from sqlalchemy import select
 
 from models import Alert
+from runtime.ports import free_port
 from standins.telegram_api import TOKEN
 from tests.telegram_ui.conftest import OWNER, alone
+from trading.clock import wall_now
 
 
 @pytest.fixture
@@ -69,6 +72,43 @@ def test_it_waits_for_a_telegram_that_is_away(start, api):
     assert process.poll() is None
     code, log = ended(process)
     assert (code, log[-1]["event"]) == (0, "shutdown_complete")
+
+
+def test_a_webhook_hears_only_who_knows_its_secret_and_is_taken_down_by_polling(start, api):
+    port = free_port()
+    process = start(
+        TELEGRAM_WEBHOOK_URL="https://bot.example.org/hook/okxbot", TELEGRAM_WEBHOOK_LISTEN=f"127.0.0.1:{port}"
+    )
+    api.wait(lambda: api.webhook, 30)
+    assert api.webhook["url"] == "https://bot.example.org/hook/okxbot"
+    assert json.loads(api.webhook["allowed_updates"]) == ["message", "callback_query"]
+    update = {
+        "update_id": 9001,
+        "message": {
+            "message_id": 1,
+            "date": int(wall_now().timestamp()),
+            "text": "/start",
+            "from": {"id": OWNER, "is_bot": False, "first_name": "o"},
+            "chat": {"id": OWNER, "type": "private"},
+        },
+    }
+    with httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False) as client:
+        assert client.post("/hook/okxbot", json=update).status_code == 403
+        forged = {"X-Telegram-Bot-Api-Secret-Token": "guessed"}
+        assert client.post("/hook/okxbot", json=update, headers=forged).status_code == 403
+        assert client.post("/elsewhere", json=update).status_code == 404
+        known = {"X-Telegram-Bot-Api-Secret-Token": api.webhook["secret_token"]}
+        for _ in range(2):  # Telegram repeats what it does not hear back of
+            assert client.post("/hook/okxbot", json=update, headers=known).status_code == 200
+    api.wait(lambda: any("You may look and act" in text for text in alone(api)), 30)
+    code, log = ended(process)
+    assert (code, log[-1]["event"]) == (0, "shutdown_complete")
+    assert len([text for text in alone(api) if "You may look" in text]) == 1
+    assert "getUpdates" not in api.calls
+    process = start()
+    api.wait(lambda: "getUpdates" in api.calls, 30)
+    assert api.webhook == {}
+    ended(process)
 
 
 @pytest.mark.parametrize(
