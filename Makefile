@@ -8,7 +8,7 @@ VENV := $(HERE)/.venv
 PY := $(VENV)/bin/python
 PIP := $(PY) -m pip --disable-pip-version-check --no-input
 
-.PHONY: help run install test soak audit containers lint format docs bench lock clean
+.PHONY: help run install test soak audit containers pictures lint format docs bench lock clean
 
 help: ## Print this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' '$(HERE)/Makefile' | expand -t 10
@@ -30,6 +30,9 @@ audit: ## Ask the public advisory database about the locked versions (needs the 
 
 containers: $(VENV)/.installed-dev ## Build the image and prove docker-compose.yml on a Docker engine
 	@cd '$(HERE)' && exec '$(PY)' -m soak containers
+
+pictures: $(VENV)/.installed-dev ## Check the dashboards against Grafana's types and draw them (needs Node, Chromium)
+	@cd '$(HERE)' && '$(PY)' -m grafana.looks types && exec '$(PY)' -m grafana.looks pictures $(or $(ARGS),/tmp/okxbot-dashboards)
 
 lint: $(VENV)/.installed-dev ## Check style, types and the walls between the rooms
 	@cd '$(HERE)' && sh runtime/lint.sh '$(VENV)/bin'

@@ -6,6 +6,7 @@
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 
@@ -27,10 +28,16 @@ def boards(limits: Limits) -> tuple[Board, ...]:
 
 def rendered(limits: Limits) -> dict[str, str]:
     """File name to JSON text of every dashboard."""
-    return {
-        f"{board.uid}.json": json.dumps(board_json(board), cls=JSONEncoder, sort_keys=True, indent=2) + "\n"
-        for board in boards(limits)
-    }
+    return {f"{board.uid}.json": json.dumps(_plain(board), sort_keys=True, indent=2) + "\n" for board in boards(limits)}
+
+
+def _plain(board: Board) -> Any:
+    made = json.loads(json.dumps(board_json(board), cls=JSONEncoder))
+    for variable in made["templating"]["list"]:
+        # The SDK gives every variable what only one of intervals has; Grafana's own types do not know it.
+        for name in ("auto", "auto_count", "auto_min"):
+            variable.pop(name, None)
+    return made
 
 
 def files(limits: Limits) -> dict[Path, str]:

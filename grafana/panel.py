@@ -28,6 +28,7 @@ class Panel:
     drill: tuple[str, str, str] | None = None  # column, uid of the dashboard, its variable
     link: tuple[str, str] | None = None  # column, address
     hidden: tuple[str, ...] = ()  # columns a link needs and nobody wants to see
+    series: tuple[str, ...] = ()  # names of a graph's series, each with a colour of its own
     marks: tuple[str, ...] = ()  # columns of a candle panel drawn as points
     bytes_of: tuple[str, ...] = ()  # columns of a table that hold bytes
     decimals: int | None = None

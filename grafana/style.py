@@ -30,6 +30,12 @@ from grafana.query import SOURCE, PostgresQuery, Query
 
 CALM, WARNING, GAIN, LOSS = "blue", "orange", "green", "red"
 MARKS = ("white", "yellow")
+# Told apart on a dark ground, none of them green or red.
+PALETTE = (
+    "blue", "yellow", "purple", "orange", "super-light-blue", "super-light-purple", "dark-yellow", "white", "dark-blue",
+    "dark-purple", "light-orange", "super-light-yellow", "semi-dark-blue",
+)  # fmt: skip
+WHOLE = ("cycle", "trade", "trades", "call", "screened", "misses", "passed on failure")  # never with decimals
 TAG = "okxbot"
 _BUILDERS: dict[str, Any] = {
     "timeseries": timeseries.Panel,
@@ -74,29 +80,24 @@ def draw(panel: Panel) -> Any:
         .description(panel.description)
         .datasource(SOURCE)
         .with_target(Query(PostgresQuery(panel.statement, format_)))
-        .unit(panel.unit)
+        .unit("none" if panel.kind == "table" else panel.unit)  # an id is not 77.8 K
         .thresholds(_thresholds(panel))
-        .no_value("nothing yet")
     )
+    if panel.kind != "table":  # there it would stand in every empty cell
+        built = built.no_value("nothing yet")
     if panel.decimals is not None:
         built = built.decimals(panel.decimals)
     if panel.money or (panel.limit is not None and panel.kind in ("stat", "bars")):
         built = built.color_scheme(dashboard.FieldColor().mode(FieldColorModeId.THRESHOLDS))
+    elif panel.kind in ("timeseries", "barchart", "bars"):
+        # What no series below names is a shade of one colour: green and red are for money.
+        built = built.color_scheme(dashboard.FieldColor().mode(FieldColorModeId.SHADES).fixed_color(CALM))
     if panel.limit is not None and panel.kind == "timeseries":
         built = built.thresholds_style(GraphThresholdsStyleConfig().mode(GraphThresholdsStyleMode.DASHED))
-    else:
-        built = _coloured(panel, built)
     if panel.kind == "bars":
         # Every row of the table is a bar, not the last row alone.
         built = built.reduce_options(ReduceDataOptions().values(True).calcs([])).orientation(VizOrientation.HORIZONTAL)
     return _overridden(panel, built)
-
-
-def _coloured(panel: Panel, built: Any) -> Any:
-    """Series in shades of one colour: green and red are for money."""
-    if panel.kind in ("timeseries", "barchart", "bars"):
-        return built.color_scheme(dashboard.FieldColor().mode(FieldColorModeId.SHADES).fixed_color(CALM))
-    return built
 
 
 def _overridden(panel: Panel, built: Any) -> Any:
@@ -107,6 +108,13 @@ def _overridden(panel: Panel, built: Any) -> Any:
     for column, address in (*links, *filter(None, [panel.link])):
         link = {"title": "Open", "url": address}
         built = built.override_by_name(column, [DynamicConfigValue(id_val="links", value=[link])])
+    if panel.kind == "timeseries":
+        for name, colour in zip(panel.series, PALETTE, strict=False):
+            value = {"mode": "fixed", "fixedColor": colour}
+            built = built.override_by_name(name, [DynamicConfigValue(id_val="color", value=value)])
+    if panel.kind == "table" and panel.decimals:
+        for column in WHOLE:
+            built = built.override_by_name(column, [DynamicConfigValue(id_val="decimals", value=0)])
     for column in panel.hidden:
         built = built.override_by_name(column, [DynamicConfigValue(id_val="custom.hidden", value=True)])
     for column in panel.marks:

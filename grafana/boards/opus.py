@@ -16,18 +16,20 @@ def board(limits: Limits) -> Board:
         "Decisions and model calls. Wall time.",
         (
             Panel("timeseries", "Decisions per hour", "By action; HOLD is most of them by design.",
-                  activity("decisions", where=CHOSEN), "short", 12),
+                  activity("decisions", where=CHOSEN), "short", 12,
+                  series=("HOLD", "OPEN_LONG", "OPEN_SHORT", "CLOSE", "ADD", "REDUCE")),
             Panel("timeseries", "Latency of decisions", "Half, 95 % and 99 % of an hour's calls answered within; of several "
                   "hours the slowest. The line is the budget after which the cycle holds.", f"""
                   SELECT {HOURS} AS time, replace(replace(measure, 'decide_', ''), '_s', '') AS metric,
                     max(value)::float8 AS value FROM activity_hours
                   WHERE measure IN ('decide_p50_s', 'decide_p95_s', 'decide_p99_s') AND {IN_VIEW}
-                  GROUP BY 1, 2 ORDER BY 1""", "s", 12, limit=limits.opus_budget_s),
+                  GROUP BY 1, 2 ORDER BY 1""", "s", 12, limit=limits.opus_budget_s, series=("p50", "p95", "p99")),
             Panel("timeseries", "Cost per day", "US dollars per UTC day and purpose; the line is the day's budget for all.",
                   f"""SELECT date_trunc('day', hour AT TIME ZONE 'UTC') AT TIME ZONE 'UTC' AS time,
                          label AS metric, sum(value)::float8 AS value
                   FROM activity_hours WHERE measure = 'cost_usd' AND {IN_VIEW} GROUP BY 1, 2 ORDER BY 1""",
-                  "currencyUSD", 8, limit=limits.llm_budget_usd),
+                  "currencyUSD", 8, limit=limits.llm_budget_usd,
+                  series=("decide", "screen", "research", "review", "reflect")),
             Panel("stat", "Cost per closed trade", "Model cost over trades closed, by the hourly snapshots taken in view.", """
                   SELECT ((max(llm_cost_usd) - min(llm_cost_usd)) / nullif(max(trades_closed) - min(trades_closed), 0))::float8
                     AS "cost" FROM performance_snapshots WHERE period = 'hourly' AND $__timeFilter(created_at)""",
@@ -36,7 +38,7 @@ def board(limits: Limits) -> Board:
                   SELECT (sum(value) FILTER (WHERE label = 'cached') / nullif(sum(value), 0))::float8 AS "share"
                   FROM activity_hours WHERE measure = 'tokens' AND label <> 'output' AND {IN_VIEW}""", "percentunit", 4),
             Panel("timeseries", "Tokens per hour", "Input outside the cache, read from it, written to it, and output.",
-                  activity("tokens"), "short", 8),
+                  activity("tokens"), "short", 8, series=("input", "cached", "written", "output")),
             Panel("table", "Screener", "How many signals passed; of those that passed, how many led to an action "
                   "(precision); of those held back, how many would have (misses).", f"""
                   WITH s AS (SELECT label, measure, sum(value) AS n FROM activity_hours WHERE {IN_VIEW} AND measure IN

@@ -18,7 +18,7 @@ def board(limits: Limits) -> Board:
             Panel("timeseries", "Versions", "The version after each change and the lessons it holds.", """
                   SELECT created_at AS time, version::float8 AS "version",
                     coalesce(jsonb_array_length(content->'lessons'), 0)::float8 AS "lessons"
-                  FROM playbook_versions WHERE $__timeFilter(created_at) ORDER BY 1""", "short", 12),
+                  FROM playbook_versions WHERE $__timeFilter(created_at) ORDER BY 1""", "short", 12, series=("version", "lessons")),
             Panel("barchart", "Expectancy by version", "Mean R multiple of the trades opened under each version.", f"""
                   SELECT 'v' || playbook_version AS "version", avg(r_multiple)::float8 AS "R" FROM trades
                   WHERE {UNDER_VERSION} GROUP BY playbook_version ORDER BY playbook_version""", "short", 12, decimals=2),

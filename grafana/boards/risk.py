@@ -33,7 +33,8 @@ def board(limits: Limits) -> Board:
             Panel("barchart", "Refusals by rule", "How often each check refused, in view.", """
                   SELECT label AS rule, sum(value)::float8 AS "refusals" FROM activity_hours
                   WHERE measure = 'refusals' AND $__timeFilter(hour) GROUP BY 1 ORDER BY 2 DESC""", "short", 12),
-            Panel("timeseries", "Verdicts per hour", "Passed, cut, refused, held.", activity("verdicts"), "short", 12),
+            Panel("timeseries", "Verdicts per hour", "Passed, cut, refused, held.", activity("verdicts"), "short", 12,
+                  series=("pass", "cut", "reject", "hold")),
             Panel("table", "State", "Halt, cooldown, and why entries are blocked.", """
                   SELECT state, halted, halt_kind AS "halt", halt_reason AS "reason", halted_by AS "by",
                     cooldown_until AS "cooldown until", entries_blocked AS "entries blocked" FROM bot_state""",

@@ -108,7 +108,9 @@ def test_market_time_and_wall_time_never_meet_in_a_dashboard() -> None:
 def test_green_and_red_are_for_money_alone() -> None:
     for uid, panel in panels():
         text = json.dumps(panel["fieldConfig"])
-        if panel["type"] in ("timeseries", "barchart", "bargauge", "stat") and '"value": 0' not in text:
+        money = panel["title"] in ("Net after model cost", "Net profit by day", "Unrealised profit")
+        assert money == ('"green"' in text), (uid, panel["title"])
+        if not money:
             assert not re.search(r'"(green|red)"|palette-classic', text), (uid, panel["title"])
 
 
