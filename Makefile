@@ -32,7 +32,7 @@ containers: $(VENV)/.installed-dev ## Build the image and prove docker-compose.y
 	@cd '$(HERE)' && exec '$(PY)' -m soak containers
 
 pictures: $(VENV)/.installed-dev ## Check the dashboards against Grafana's types and draw them (needs Node, Chromium)
-	@cd '$(HERE)' && '$(PY)' -m grafana.looks types && exec '$(PY)' -m grafana.looks pictures $(or $(ARGS),/tmp/okxbot-dashboards)
+	@cd '$(HERE)' && '$(PY)' -m tests.grafana.looks types && exec '$(PY)' -m tests.grafana.looks pictures $(or $(ARGS),/tmp/okxbot-dashboards)
 
 lint: $(VENV)/.installed-dev ## Check style, types and the walls between the rooms
 	@cd '$(HERE)' && sh runtime/lint.sh '$(VENV)/bin'

@@ -67,8 +67,9 @@ def test_it_answers_and_ends_in_order(start, api):
 
 
 def test_it_waits_for_a_telegram_that_is_away(start, api):
-    process = start(TELEGRAM_BASE_URL="http://127.0.0.1:9")
-    time.sleep(4)
+    process = start(TELEGRAM_BASE_URL="http://127.0.0.1:9", TELEGRAM_ADMIN_IDS="")
+    assert "telegram_nobody_allowed" in process.stdout.readline(), "its first words: it runs"
+    time.sleep(3)
     assert process.poll() is None
     code, log = ended(process)
     assert (code, log[-1]["event"]) == (0, "shutdown_complete")

@@ -1,6 +1,6 @@
-"""`python -m grafana.looks types`: the dashboards against Grafana's own types; `pictures FOLDER`: drawn in a browser.
+"""`python -m tests.grafana.looks types`: the dashboards against Grafana's types; `pictures FOLDER`: drawn in a browser.
 
-Both need Node (`npm`) and install what `grafana/web/package-lock.json` names the first time. Pictures need Chromium as
+Both need Node (`npm`) and install what `tests/grafana/web/package-lock.json` names the first time. Pictures need Chromium as
 well; they are of a month of made-up data in a PostgreSQL of their own, drawn with the components Grafana itself draws
 with, in the widths and colours the JSON asks for. Failure: one line, exit code 2; a dashboard that does not fit the
 types ends with what the compiler says and exit code 1.
@@ -60,9 +60,7 @@ def _npm(*arguments: str) -> subprocess.CompletedProcess[str]:
             [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"], cwd=WEB, capture_output=True, text=True
         )
         if installed.returncode != 0:
-            raise CannotLook(
-                f"npm could not install grafana/web: {(installed.stderr or installed.stdout).strip()[-300:]}"
-            )
+            raise CannotLook(f"npm could not install {WEB}: {(installed.stderr or installed.stdout).strip()[-300:]}")
     return subprocess.run([npm, *arguments], cwd=WEB, capture_output=True, text=True)
 
 
@@ -185,7 +183,7 @@ def main(arguments: list[str]) -> int:
     except CannotLook as lack:
         sys.stderr.write(f"{lack}\n")
         return 2
-    sys.stderr.write("usage: python -m grafana.looks types | pictures FOLDER\n")
+    sys.stderr.write("usage: python -m tests.grafana.looks types | pictures FOLDER\n")
     return 2
 
 
