@@ -17,10 +17,17 @@ from secret_files import SecretFileError, secret  # noqa: E402
 from settings import load_settings  # noqa: E402
 
 
-def _memory() -> Path:
-    """Where Flower keeps what it has seen over a restart. One that a crash has broken is thrown away."""
+def _memory() -> Path | None:
+    """Where Flower keeps what it has seen over a restart; None where it may not write.
+
+    A file that a crash has broken is thrown away.
+    """
     folder = load_settings().okxbot_home / "flower"
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        structlog.get_logger().warning("flower_forgets", error=str(error))
+        return None
     path = folder / "seen"
     try:
         with shelve.open(str(path)) as kept:
@@ -65,11 +72,10 @@ def main() -> int:
         "--purge_offline_workers=60",
         # It would otherwise hold a hundred thousand.
         "--max_tasks=5000",
-        "--persistent=True",
-        f"--db={_memory()}",
-        "--state_save_interval=60000",
         "--logging=none",
     ]
+    if (memory := _memory()) is not None:
+        arguments += ["--persistent=True", f"--db={memory}", "--state_save_interval=60000"]
     if ready_file := os.environ.get("OKXBOT_READY_FILE"):
         # The loop runs once Flower listens; whoever started it learns so that its port was not lost to another program.
         IOLoop.current().add_callback(Path(ready_file).touch)

@@ -1,7 +1,7 @@
 """`python -m tests.grafana.looks types`: the dashboards against Grafana's types; `pictures FOLDER`: drawn in a browser.
 
-Both need Node (`npm`) and install what `tests/grafana/web/package-lock.json` names the first time. Pictures need Chromium as
-well; they are of a month of made-up data in a PostgreSQL of their own, drawn with the components Grafana itself draws
+Both need Node (`npm`) and install what `web/package-lock.json` names the first time. Pictures need Chromium as well;
+they are of a month of made-up data in a PostgreSQL of their own, drawn with the components Grafana itself draws
 with, in the widths and colours the JSON asks for. Failure: one line, exit code 2; a dashboard that does not fit the
 types ends with what the compiler says and exit code 1.
 """
