@@ -109,9 +109,9 @@ def _overridden(panel: Panel, built: Any) -> Any:
         link = {"title": "Open", "url": address}
         built = built.override_by_name(column, [DynamicConfigValue(id_val="links", value=[link])])
     if panel.kind == "timeseries":
-        for name, colour in zip(panel.series, PALETTE, strict=False):
-            value = {"mode": "fixed", "fixedColor": colour}
-            built = built.override_by_name(name, [DynamicConfigValue(id_val="color", value=value)])
+        for name, own in zip(panel.series, PALETTE, strict=False):
+            fixed = {"mode": "fixed", "fixedColor": own}
+            built = built.override_by_name(name, [DynamicConfigValue(id_val="color", value=fixed)])
     if panel.kind == "table" and panel.decimals:
         for column in WHOLE:
             built = built.override_by_name(column, [DynamicConfigValue(id_val="decimals", value=0)])

@@ -121,7 +121,11 @@ def serve(settings: AnySettings) -> None:
     """Ask for updates, or listen for them where a webhook is set, until SIGTERM. Raises OSError for a taken port."""
     say_who_may(settings)
     application = build_application(build_desk(settings))
-    waiting = {"allowed_updates": ALLOWED_UPDATES, "drop_pending_updates": False, "bootstrap_retries": -1}
+    waiting: dict[str, Any] = {
+        "allowed_updates": ALLOWED_UPDATES,
+        "drop_pending_updates": False,
+        "bootstrap_retries": -1,
+    }
     if settings.telegram_webhook_url is None:
         application.run_polling(**waiting, timeout=10)
     else:

@@ -3,6 +3,7 @@
 import asyncio
 import socket
 from dataclasses import replace
+from datetime import timedelta
 from decimal import Decimal
 from time import monotonic
 
@@ -14,6 +15,7 @@ from exchange.client import OkxExchange
 from models import (
     Alert,
     BotState,
+    LlmCall,
     PerformanceSnapshot,
     ReadingPosition,
     Reflection,
@@ -29,6 +31,7 @@ from telegram_ui.pictures.painter import Painter
 from telegram_ui.present import Present
 from telegram_ui.service import build_application
 from tests.telegram_ui.conftest import GUEST, OWNER, alone, golden
+from trading.clock import wall_now
 
 
 @pytest.fixture
@@ -292,6 +295,36 @@ def test_a_silent_exchange_is_told_once_until_it_is_back(desk, bot):
     with desk.ctx.sessions() as session:
         found = session.scalars(select(Alert.kind).where(Alert.kind.in_(("exchange_down", "exchange_back")))).all()
     assert found == ["exchange_down", "exchange_back"]
+
+
+def kinds(desk, *wanted):
+    with desk.ctx.sessions() as session:
+        found = session.scalars(select(Alert).where(Alert.kind.in_(wanted)).order_by(Alert.id)).all()
+    return [(alert.kind, alert.severity) for alert in found]
+
+
+def test_a_silent_account_is_told_once_until_it_is_back(desk, bot):
+    for minutes in (4, 4, 0):
+        with bot.sessions.begin() as session:
+            session.execute(update(BotState).values(equity_at=wall_now() - timedelta(minutes=minutes)))
+        health.check(desk)
+    assert kinds(desk, "account_feed_down", "account_feed_back") == [
+        ("account_feed_down", "CRITICAL"), ("account_feed_back", "INFO"),
+    ]  # fmt: skip
+
+
+def test_models_that_keep_failing_are_told_once_until_one_answers(desk, bot):
+    for outcome in ("timeout", "error", "overloaded", "timeout", "ok"):
+        with bot.sessions.begin() as session:
+            session.add(
+                LlmCall(
+                    account_id=desk.ctx.account_id, purpose="decide", provider="anthropic", model="opus",
+                    prompt_version="1", request_sha256="x", request={}, outcome=outcome, reserved_usd=0,
+                    finished_at=wall_now(),
+                )
+            )  # fmt: skip
+        health.check(desk)
+    assert kinds(desk, "models_down", "models_back") == [("models_down", "CRITICAL"), ("models_back", "INFO")]
 
 
 def test_redis_that_hangs_costs_a_second_once():
