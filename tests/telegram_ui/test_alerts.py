@@ -297,7 +297,7 @@ def test_a_silent_exchange_is_told_once_until_it_is_back(desk, bot):
     assert found == ["exchange_down", "exchange_back"]
 
 
-def kinds(desk, *wanted):
+def told(desk, *wanted):
     with desk.ctx.sessions() as session:
         found = session.scalars(select(Alert).where(Alert.kind.in_(wanted)).order_by(Alert.id)).all()
     return [(alert.kind, alert.severity) for alert in found]
@@ -308,7 +308,7 @@ def test_a_silent_account_is_told_once_until_it_is_back(desk, bot):
         with bot.sessions.begin() as session:
             session.execute(update(BotState).values(equity_at=wall_now() - timedelta(minutes=minutes)))
         health.check(desk)
-    assert kinds(desk, "account_feed_down", "account_feed_back") == [
+    assert told(desk, "account_feed_down", "account_feed_back") == [
         ("account_feed_down", "CRITICAL"), ("account_feed_back", "INFO"),
     ]  # fmt: skip
 
@@ -324,7 +324,7 @@ def test_models_that_keep_failing_are_told_once_until_one_answers(desk, bot):
                 )
             )  # fmt: skip
         health.check(desk)
-    assert kinds(desk, "models_down", "models_back") == [("models_down", "CRITICAL"), ("models_back", "INFO")]
+    assert told(desk, "models_down", "models_back") == [("models_down", "CRITICAL"), ("models_back", "INFO")]
 
 
 def test_redis_that_hangs_costs_a_second_once():
