@@ -142,7 +142,7 @@ def test_the_owner_moves_a_stop_to_break_even_from_the_command_line(bot, databas
     bot.look()
     home = Home(tmp_path / "home")
     home.prepare()
-    home.remember_ports({"exchange": bot.server.port, "flower": 1})
+    home.remember_ports({"exchange": bot.server.port, "flower": 1, "metrics": 1})
     environment = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ} | {
         "OKXBOT_HOME": str(home.folder), "INFRASTRUCTURE": "external", "DATABASE_URL": database_url,
         "REDIS_URL": "redis://127.0.0.1:1/0", "PAPER_ACCOUNT_FILE": str(bot.settings.paper_account_file),
