@@ -15,6 +15,7 @@ from runtime.environment import Plan, plan_of, plan_ports
 from runtime.errors import OperatorError
 from runtime.home import Home
 from runtime.restore import restore
+from runtime.roles import BOT, let_log_in
 from settings import AnySettings, load_settings
 
 
@@ -24,8 +25,8 @@ def run_backup(*, to: Path | None, keep: int) -> None:
     folder = to.expanduser().absolute() if to is not None else home.folder / "backups"
     progress = Progress("backing up")
     try:
-        with _owner(plan_of(settings, home)) as dsn:
-            path, description = back_up(dsn, folder)
+        with _reached(plan_of(settings, home)) as plan:
+            path, description = back_up(_libpq(plan), folder)
         rows = ", ".join(f"{count} {table}" for table, count in description.rows.items())
         progress.say(f"{path} ({description.size / 2**20:.1f} MB): {rows}")
         for old in rotate(path, keep):
@@ -40,8 +41,11 @@ def run_restore(*, file: Path) -> None:
     path = file.expanduser().absolute()
     progress = Progress("restoring")
     try:
-        with _owner(_prepared(settings, home)) as dsn:
-            restore(dsn, path, getpass.getuser(), progress.say)
+        with _reached(_prepared(settings, home)) as plan:
+            restore(_libpq(plan), path, getpass.getuser(), progress.say)
+            if plan.embedded:
+                # In a cluster made just now nobody has let the bot's role in yet.
+                let_log_in(plan.owner_url, BOT, plan.secrets.bot_database_password)
         start = "docker compose up -d" if settings.infrastructure == "compose" else "okxbot up"
         progress.say(f"restored; `{start}` reconciles with the exchange before anything trades")
     finally:
@@ -61,14 +65,15 @@ def _prepared(settings: AnySettings, home: Home) -> Plan:
 
 
 @contextmanager
-def _owner(plan: Plan) -> Iterator[str]:
-    """The owner's connection, as libpq reads it; the embedded server of a stopped bot runs meanwhile."""
+def _reached(plan: Plan) -> Iterator[Plan]:
+    """The plan by which its server answers; the embedded server of a stopped bot runs meanwhile."""
     if not plan.embedded or plan.home.supervisor_lock.is_held():
-        yield _libpq(plan)
+        yield plan
         return
     with database_alone(plan) as alone:
-        yield _libpq(alone)
+        yield alone
 
 
 def _libpq(plan: Plan) -> str:
+    """The owner's connection."""
     return plan.owner_url.replace("postgresql+psycopg2://", "postgresql://", 1)

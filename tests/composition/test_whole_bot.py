@@ -9,6 +9,7 @@ import hashlib
 import hmac
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -244,12 +245,51 @@ def test_shutdown_is_clean_and_a_restart_carries_on(bot: Bot):
     bot.wait("the bot to run", lambda s: s["state"] == "running")
 
 
+def test_a_backup_of_the_running_bot_brings_everything_back_after_the_database_is_lost(bot: Bot):
+    bot.wait("cycles to come", lambda s: s["cycles_total"])
+    # Entries after the backup would be found at the exchange as nobody's; cycles, stops and closes go on.
+    bot.run("halt", "backup drill")
+    trades = _round_trips(bot)
+    said = bot.run("backup").stdout
+    dump = next(iter(sorted((bot.home / "backups").glob("*.dump"))))
+    assert f"{dump.name} (" in said
+    refused = bot.run("restore", str(dump), check=False)
+    assert (refused.returncode, "stop it with `okxbot down`" in refused.stderr) == (2, True)
+    counted = json.loads((dump.parent / f"{dump.name}.json").read_text())["rows"]
+    bot.run("down")
+
+    # The disk with the database is gone; only the backup, and what the exchange holds, is left.
+    database = (bot.home / "postgres").resolve()
+    shutil.rmtree(database)
+    (bot.home / "postgres").unlink(missing_ok=True)
+    restored = bot.run("restore", str(dump)).stdout
+    assert f"{counted['fills']} fills" in restored
+    before = bot.run("status", "--json", check=False).stdout
+    assert (json.loads(before)["cycles_total"], json.loads(before)["reconciled_at"]) == (
+        counted["decision_cycles"],
+        None,
+    )
+
+    bot.run("up", "--detach")
+    bot.wait("the reconciliation", lambda s: s["reconciled_at"])
+    after = bot.wait("a cycle after it", lambda s: s["cycles_total"] > counted["decision_cycles"])
+    assert after["breaks"] == []
+    assert trades.items() <= _round_trips(bot).items()
+    assert "trading again" in bot.run("resume").stdout
+    assert bot.audit()["accepted_more_than_once"] == []
+
+
 def test_no_service_logged_an_error(bot: Bot):
     assert bot.errors() == ""
 
 
 def _closed(bot: Bot, reason: str) -> list[dict[str, Any]]:
     return [t for t in json.loads(bot.run("trades", "--json").stdout) if t["exit_reason"] == reason]
+
+
+def _round_trips(bot: Bot) -> dict[int, tuple[Any, ...]]:
+    figures = ("side", "opened_market_at", "closed_market_at", "entry_px", "exit_px", "net_pnl", "exit_reason")
+    return {t["id"]: tuple(t[f] for f in figures) for t in json.loads(bot.run("trades", "--json").stdout)}
 
 
 def _entries(bot: Bot) -> int:
