@@ -48,7 +48,9 @@ def write_secrets(checkout: Path) -> list[str]:
     folder.keep("database_owner_url", f"postgresql://okxbot:{owner}@postgres:5432/trading_bot")
     folder.keep("database_url", f"postgresql://okxbot_bot:{_fresh()}@postgres:5432/trading_bot")
     reader = folder.keep("database_reader_password", _fresh())
-    folder.keep("grafana.env", f"GRAFANA_POSTGRES_PASSWORD={reader}\n", 0o600)
+    # Alarms go nowhere until the owner writes a bot's token and a chat here (docs/dashboards.md).
+    alarms = "GRAFANA_TELEGRAM_TOKEN=0:none\nGRAFANA_TELEGRAM_CHAT=0\n"
+    folder.keep("grafana.env", f"GRAFANA_POSTGRES_PASSWORD={reader}\n{alarms}", 0o600)
     bot = _password(folder.keep("redis_url", f"redis://{BOT}:{_fresh()}@redis:6379/0"))
     folder.keep("celery_broker_url", f"redis://{BOT}:{bot}@redis:6379/1")
     flower = _password(folder.keep("flower_broker_url", f"redis://{FLOWER}:{_fresh()}@redis:6379/1"))

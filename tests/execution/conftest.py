@@ -215,7 +215,7 @@ def settings(exchange_server: ExchangeProcess) -> PaperSettings:
         paper_speed="lockstep",
         paper_account_file=exchange_server.data / "account.json",
         http_timeout_s=1.5,
-        order_exp_s=1,
+        order_exp_s=2,
         unknown_grace_s=0.2,
         naked_grace_s=0.3,
     )

@@ -4,7 +4,7 @@ from datetime import timedelta
 from decimal import Decimal
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import select, update
 
 from models import DecisionCycle, LlmCall, Order, PlaybookVersion
 from trading.clock import wall_now
@@ -75,7 +75,10 @@ def test_sizes_are_cut_to_the_playbooks_and_by_confidence(desk):
     ):
         ruled_by(desk, **rules)
         with desk.bot.sessions.begin() as session:
-            session.execute(update(DecisionCycle).values(slot=DecisionCycle.slot - timedelta(days=1)))
+            # The oldest first: no two of an instrument may share a slot, not even for a moment.
+            for cycle in session.scalars(select(DecisionCycle).order_by(DecisionCycle.slot)):
+                cycle.slot -= timedelta(days=1)
+                session.flush()
             session.execute(update(Order).values(state="canceled"))
         verdict = judged(desk, confidence)
         assert verdict.contracts / full == pytest.approx(D(left), rel=D("0.02"))

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -75,12 +76,18 @@ def test_it_waits_for_a_telegram_that_is_away(start, api):
     assert (code, log[-1]["event"]) == (0, "shutdown_complete")
 
 
+def listens(port: int) -> bool:
+    with socket.socket() as client:
+        return client.connect_ex(("127.0.0.1", port)) == 0
+
+
 def test_a_webhook_hears_only_who_knows_its_secret_and_is_taken_down_by_polling(start, api):
     port = free_port()
     process = start(
         TELEGRAM_WEBHOOK_URL="https://bot.example.org/hook/okxbot", TELEGRAM_WEBHOOK_LISTEN=f"127.0.0.1:{port}"
     )
     api.wait(lambda: api.webhook, 30)
+    api.wait(lambda: listens(port), 10)  # Telegram is told a moment before
     assert api.webhook["url"] == "https://bot.example.org/hook/okxbot"
     assert json.loads(api.webhook["allowed_updates"]) == ["message", "callback_query"]
     update = {
