@@ -77,11 +77,6 @@ class CandleStore:
         with self._sessions() as session:
             return candle_rows.whole_since(session, inst_id, bar, since)
 
-    def newest(self, inst_id: str, bar: str) -> datetime | None:
-        """Open of the newest stored bar. Raises DBAPIError."""
-        with self._sessions() as session:
-            return candle_rows.newest(session, inst_id, bar)
-
     def stop(self) -> None:
         """Write what is queued, for a few seconds at most."""
         self._give_up_at = monotonic() + FLUSH_S

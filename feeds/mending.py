@@ -225,11 +225,8 @@ class Mender:
     def _not_stored_from(self, stream: Stream, newest: datetime) -> datetime:
         """The first bar that PostgreSQL lacks, within reason; `newest` when it lacks none, or has never had any."""
         step = timedelta(seconds=BAR_SECONDS[stream[1]])
-        last = self._store.newest(*stream)
-        if last is None or last >= newest:
-            last = newest
-        since = max(last, newest - step * LONGEST_ABSENCE_BARS) - step * market_keys.KEPT_BARS
-        whole = self._store.whole_since(*stream, since)
+        # All the way back: a feed killed again and again may leave holes behind newer bars that were pushed.
+        whole = self._store.whole_since(*stream, newest - step * LONGEST_ABSENCE_BARS)
         return newest if whole is None else whole + step
 
     def _ask_for_holes(self, stream: Stream, found: list[Candle], newest: datetime) -> None:

@@ -36,7 +36,8 @@ from trading.clock import from_ms
 
 BTC = "BTC-USDT-SWAP"
 SPEED = 240
-WARM_UP, DAY = 300, 1440
+WARM_UP, DAY = 300, 1440  # minutes; the exchange counts its history in bars of five
+SHOWN = 20
 SETTLES_WITHIN_S = 60.0
 HISTORY_WITHIN_S = 60.0
 PARTS = {"5m": "1m", "15m": "5m", "1H": "15m", "4H": "1H"}
@@ -108,7 +109,7 @@ class _Stack:
         upgrade_to_head(postgres.url)
         self.engine = build_engine(postgres.url)
         arguments = ["--market", f"{BTC}={market}", "--speed", str(SPEED), "--seed", str(seed), "--admin",
-                     "--warmup-bars", str(WARM_UP), "--decision-bar", "1m"]  # fmt: skip
+                     "--warmup-bars", str(WARM_UP // 5), "--decision-bar", "1m"]  # fmt: skip
         self.exchange: ExchangeProcess = launch(folder / "exchange", arguments)
         self.ready = folder / "ready"
         self._environment = {
@@ -236,7 +237,7 @@ def _wrong(stack: _Stack, wanted: dict[int, tuple[Decimal, ...]], report: FeedDa
             found = difference(_candle(row), [parts[at] for at in opens])
             if found:
                 wrong.append(f"{bar} {row.ts:%d %H:%M} contradicts its {shorter} bars: {found}")
-    return wrong[:20]
+    return wrong if len(wrong) <= SHOWN else [*wrong[:SHOWN], f"and {len(wrong) - SHOWN} more"]
 
 
 def _candle(row: CandleRow) -> Candle:
