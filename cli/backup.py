@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from cli.progress import Progress
-from runtime.backup import back_up, rotate
+from runtime.backup import back_up, read_description, rotate
 from runtime.database_alone import database_alone
 from runtime.environment import Plan, plan_of, plan_ports
 from runtime.errors import OperatorError
@@ -39,6 +39,7 @@ def run_restore(*, file: Path) -> None:
     settings = load_settings()
     home = Home(settings.okxbot_home)
     path = file.expanduser().absolute()
+    read_description(path)  # no home and no database are built for a file that is not there
     progress = Progress("restoring")
     try:
         with _reached(_prepared(settings, home)) as plan:

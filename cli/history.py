@@ -26,9 +26,9 @@ Bar = Annotated[str, typer.Option(help=f"Bar length: {', '.join(BAR_SECONDS)}.")
 def download(
     instrument: Annotated[str, typer.Argument(help="A USDT swap such as BTC-USDT-SWAP.")],
     since: Annotated[str, typer.Option("--from", help="First day, UTC, e.g. 2026-01-01.")],
-    to: Annotated[str, typer.Option("--to", help="Day after the last, UTC. [default: now]")] = "",
+    to: Annotated[str, typer.Option("--to", help="Day after the last, UTC; default: now.")] = "",
     bar: Bar = "1m",
-    url: Annotated[str, typer.Option(help="Base URL of the exchange. [default: OKX]")] = "https://www.okx.com",
+    url: Annotated[str, typer.Option(help="Base URL of the exchange; default: OKX's.")] = "https://www.okx.com",
 ) -> None:
     """Download OKX's candles; begun again, it goes on where it was."""
     from cli.connection import connected
@@ -37,6 +37,8 @@ def download(
     from history.download import Download
     from history.store import Stored
 
+    if not url.startswith(("http://", "https://")):
+        raise OperatorError(f"--url {url}: must begin with https:// or http://")
     step, first = _step(bar), _on_grid(_day(since), _step(bar))
     last = _day(to) if to else None
     exchange, kept = OkxExchange(None, url, flag="0"), ""

@@ -7,6 +7,7 @@ command with status 130. Each command lives in a module of its own; they are imp
 
 import sys
 from pathlib import Path
+from typing import Literal
 
 import typer
 from typer.exceptions import TyperException
@@ -64,13 +65,15 @@ def exchange(
     admin_port: int = typer.Option(8081, min=0, max=65535, help="Loopback port of ledger, audit and faults; 0 picks."),
     market: str = typer.Option("synthetic", help="synthetic, okx (live prices), or candle files (comma-separated)."),
     speed: str = typer.Option(
-        "", help="Market seconds per wall second, or lockstep. [default: 60; with okx or a start now 1]"
+        "", help="Market seconds per wall second, or lockstep; default: 60, with okx or a start now 1."
     ),
-    start: str = typer.Option("seed", help="When a synthetic market begins: seed, or now, for clients with a clock."),
+    start: Literal["seed", "now"] = typer.Option("seed", help="When a synthetic market begins: seed, or now, for clients with a clock."),
     seed: int = typer.Option(1, min=0, help="Seed of the market and of the path inside a candle."),
     data: str = typer.Option("", help="Folder for its state; default: in the home folder, apart from the bot's."),
     instruments: str = typer.Option("", help="USDT swaps to list, comma-separated."),
-    equity: str = typer.Option("", help="USDT of every new account. [default: 10000]"),
+    equity: str = typer.Option("", help="USDT of every new account; default: 10000."),
+    patience: float | None = typer.Option(None, help="Seconds a client has for a whole request; default: 20."),
+    idle: float | None = typer.Option(None, help="Seconds a socket may be without a message; default: 30."),
     switch: list[str] = typer.Option([], help="NAME=VALUE; `okxbot exchange switches` lists them."),
 ) -> None:
     """Run the paper exchange alone, for other clients."""
@@ -81,6 +84,8 @@ def exchange(
     more = [part for item in switch for part in ("--switch", item)]
     more += ["--instruments", instruments] if instruments else []
     more += ["--equity", equity] if equity else []
+    more += ["--patience", str(patience)] if patience is not None else []
+    more += ["--idle", str(idle)] if idle is not None else []
     run_exchange(
         port=port, admin_port=admin_port, market=market, speed=speed, start=start, seed=seed, data=data, more=more
     )
@@ -149,7 +154,7 @@ def clean(
 
 @app.command()
 def backup(
-    to: Path | None = typer.Option(None, help="Folder of the backups. [default: backups in the home folder]"),
+    to: Path | None = typer.Option(None, help="Folder of the backups; default: backups in the home folder."),
     keep: int = typer.Option(14, min=1, help="So many of this account are kept, older ones removed."),
 ) -> None:
     """Write the bot's whole database into a checked file; the bot may run."""

@@ -82,8 +82,8 @@ def versions() -> None:
 
 @playbook_app.command("diff")
 def difference(
-    old: Annotated[int | None, typer.Argument(metavar="[A", min=1, help="Default: the one before B.")] = None,
-    new: Annotated[int | None, typer.Argument(metavar="B]", min=1, help="Default: the one in force.")] = None,
+    old: Annotated[int | None, typer.Argument(metavar="A", min=1, help="Default: the one before B.")] = None,
+    new: Annotated[int | None, typer.Argument(metavar="B", min=1, help="Default: the one in force.")] = None,
 ) -> None:
     """What changed between two versions."""
     with connected() as connection, connection.sessions() as session:

@@ -1,4 +1,4 @@
-"""the tables of the design
+"""the tables
 
 Revision ID: 0001
 Revises:

@@ -28,6 +28,7 @@ def okxbot(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
         (["up", "--fro", "3"], "No such option: --fro"),
         (["up", "--for", "0"], "'--for'"),
         (["exchange", "--port", "70000"], "'--port'"),
+        (["exchange", "--start", "never"], "'--start'"),
         (["order", "settle", "x", "--absent"], "Missing option '--reason'"),
         (["unlock"], "Missing argument"),
         (["stop", "move"], "Missing argument"),

@@ -23,7 +23,7 @@ def test_every_limit_is_a_setting_and_every_channel_has_a_limit() -> None:
     assert {f"fresh_{channel}_s" for channel in CHANNELS} == {n for n in Limits.model_fields if n.startswith("fresh_")}
 
 
-def test_the_default_limits_are_the_designs() -> None:
+def test_the_default_limits() -> None:
     limits = limits_of(load_settings({}, dotenv=False))
     assert (limits.max_trade_margin_pct, limits.max_total_margin_pct) == (5, 15)
     assert (limits.max_stop_distance_pct, limits.min_reward_risk) == (3, Decimal("1.5"))
