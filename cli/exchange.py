@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from paper.faults import MENU
-from runtime.errors import file_trouble
+from runtime.errors import OperatorError, file_trouble
 from runtime.home import Home
 from settings import load_settings
 
@@ -16,8 +16,11 @@ from settings import load_settings
 def alone_folder(data: str) -> Path:
     """Where the exchange that stands alone keeps its state: `data`, or a folder in the home."""
     folder = Path(data).expanduser() if data else Home(load_settings().okxbot_home).folder / "exchange-alone"
-    with file_trouble("create", folder):
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        with file_trouble("create", folder):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OperatorError as trouble:
+        raise OperatorError(str(trouble).replace("OKXBOT_HOME", "--data" if data else "OKXBOT_HOME")) from None
     return folder
 
 

@@ -20,6 +20,8 @@ def _console() -> Console:
 
 def print_keys(data: str) -> None:
     """Name, account, permissions and file of every key; nothing secret."""
+    if data and not Path(data).expanduser().is_dir():
+        raise OperatorError(f"--data {data}: there is no such folder")
     folder = alone_folder(data)
     table = Table(box=None, pad_edge=False)
     for title in ("key", "account", "permissions", "file"):

@@ -67,7 +67,9 @@ def exchange(
     speed: str = typer.Option(
         "", help="Market seconds per wall second, or lockstep; default: 60, with okx or a start now 1."
     ),
-    start: Literal["seed", "now"] = typer.Option("seed", help="When a synthetic market begins: seed, or now, for clients with a clock."),
+    start: Literal["seed", "now"] = typer.Option(
+        "seed", help="When a synthetic market begins: seed, or now, for clients with a clock."
+    ),
     seed: int = typer.Option(1, min=0, help="Seed of the market and of the path inside a candle."),
     data: str = typer.Option("", help="Folder for its state; default: in the home folder, apart from the bot's."),
     instruments: str = typer.Option("", help="USDT swaps to list, comma-separated."),

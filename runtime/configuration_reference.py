@@ -12,6 +12,7 @@ from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
 from exchange.outcome_reference import outcomes_markdown
+from secret_files import FILES_FOR
 from settings import CHECKOUT, DemoSettings, LiveSettings, PaperSettings, Settings
 
 GROUPS: tuple[tuple[str, type[Settings], type[Settings] | None], ...] = (
@@ -33,7 +34,9 @@ def configuration_markdown() -> str:
     """The reference, a table per mode."""
     lines = ["# Configuration", "", HEADER, "",
              "Read from the environment, then `$OKXBOT_HOME/.env`, then `.env` in the checkout. Unknown keys and "
-             "senseless values are refused by name. A key of another mode is refused, too.", ""]  # fmt: skip
+             "senseless values are refused by name. A key of another mode is refused, too.", "",
+             "A secret may lie in a file: `NAME_FILE`, in any of the three, with its path, stands for `NAME`. That "
+             f"holds for {', '.join(f'`{name}`' for name in FILES_FOR)}.", ""]  # fmt: skip
     for title, cls, beyond in GROUPS:
         lines += [f"## {title}", "", "| key | default | allowed | what it does |", "|---|---|---|---|"]
         for name, field in fields_of(cls, beyond).items():

@@ -86,6 +86,10 @@ def test_no_secret_is_written_into_the_file():
             )
 
 
+def test_flower_is_given_no_key_of_the_bot():
+    assert SERVICES["flower"]["env_file"] == []
+
+
 def test_what_opens_cycles_ends_before_the_workers_and_the_servers_last():
     def before(name: str) -> set[str]:
         direct = set(SERVICES[name].get("depends_on", {}))
