@@ -203,6 +203,14 @@ class LiveSettings(OkxSettings):
     trading_mode: Literal["live"] = "live"
     live_account_uid: str = Field(description="The OKX account uid the owner allows to trade live; it must match.")
 
+    @field_validator("entry_limit")
+    @classmethod
+    def _nothing_rests(cls, value: str) -> str:
+        """A resting entry outlives the bot, and what fills of it in part has no stop until the bot gives it one."""
+        if value != "fok":
+            raise ValueError("must be fok in live trading; rest is for paper and demo")
+        return value
+
 
 AnySettings = PaperSettings | DemoSettings | LiveSettings
 _TYPES: dict[str, type[PaperSettings] | type[DemoSettings] | type[LiveSettings]] = {

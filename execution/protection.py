@@ -14,7 +14,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from exchange.errors import ReadFailed
-from execution import coverage, journal, locks, protective_orders, uncovered
+from execution import coverage, journal, locks, protective_orders, resting, uncovered
 from execution.context import ExecutionContext
 from execution.identifiers import is_ours, position_basis
 from execution.refreshing import refresh
@@ -68,6 +68,9 @@ def _anything_to_do(ctx: ExecutionContext) -> bool:
             select(AlgoOrder).where(AlgoOrder.account_id == ctx.account_id, AlgoOrder.state.in_(coverage.LIVE))
         ).all()
         if any(row.uncovered_since is not None for row in positions):
+            return True
+        # A push that tells of its partial fill may be late or lost; its stop is not alive before the last fill.
+        if session.scalar(select(Order.id).where(Order.account_id == ctx.account_id, resting.rests()).limit(1)):
             return True
         for inst_id, contracts in needed.items():
             own = [a for a in live if a.inst_id == inst_id and is_ours(a.algo_cl_ord_id, ctx.order_prefix)]

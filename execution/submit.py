@@ -74,12 +74,13 @@ def _drift_reason(ctx: ExecutionContext, order: Order) -> str | None:
 
 
 def _claim(ctx: ExecutionContext, order_id: int, drift: str | None) -> Order | str:
-    now = ctx.clock.wall_now()
     with outbox.transaction(ctx) as session:
         state = session.execute(
             select(BotState).where(BotState.account_id == ctx.account_id).with_for_update(read=True)
         ).scalar_one()
         order = session.get_one(Order, order_id, with_for_update=True)
+        # Only now: the time spent waiting for these rows is none of the call's.
+        now = ctx.clock.wall_now()
         if order.state != OrderState.INTENDED:
             return NOT_CLAIMED
         refusal = _refusal(ctx, session, state, order, drift)

@@ -25,6 +25,7 @@ from feeds.channel_watch import ChannelWatch
 logger = structlog.get_logger()
 
 BOOK_LEVELS = 5
+BROKEN_AGAIN_S = 10.0
 Pending = dict[tuple[str, str], tuple[Row, int]]
 
 
@@ -45,6 +46,7 @@ class QuoteBoard:
         self._on_broken = on_broken
         self._pending: Pending = {}
         self._books: dict[str, LocalBook] = {}
+        self._broken_at: dict[str, float] = {}
         self._lock = threading.Lock()
         self.latest: dict[tuple[str, str], Quote] = {}
 
@@ -56,9 +58,10 @@ class QuoteBoard:
         row: Row = push.data[-1]
         market_ms = _market_ms(row)
         if channel == "books":
-            if not self._follow(inst_id, push):
+            book = self._follow(inst_id, push)
+            if book is None:
                 return
-            row = self._books[inst_id].best(BOOK_LEVELS)
+            row = book.best(BOOK_LEVELS)
         self._watch.spoke((channel, inst_id, ""), monotonic(), market_ms)
         with self._lock:
             self._pending[channel, inst_id] = (row, push.received_ms)
@@ -90,15 +93,20 @@ class QuoteBoard:
         for inst_id in inst_ids:
             self._books.pop(inst_id, None)
 
-    def _follow(self, inst_id: str, push: Push) -> bool:
+    def _follow(self, inst_id: str, push: Push) -> LocalBook | None:
+        """The book with this push in it; None while it is not whole."""
         book = self._books.setdefault(inst_id, LocalBook())
         try:
             taken = [book.apply(push.action, row) for row in push.data]
         except BookBroken as error:
-            logger.warning("book_broken", inst_id=inst_id, reason=str(error))
-            self._on_broken(key_of(push.arg))
-            return False
-        return any(taken)
+            now = monotonic()
+            # One that breaks again at once is left to the watch over silent channels, which waits longer each time.
+            if now - self._broken_at.get(inst_id, -BROKEN_AGAIN_S) >= BROKEN_AGAIN_S:
+                self._broken_at[inst_id] = now
+                logger.warning("book_broken", inst_id=inst_id, reason=str(error))
+                self._on_broken(key_of(push.arg))
+            return None
+        return book if any(taken) else None
 
 
 def _parse(channel: str, inst_id: str, row: Row) -> Quote | None:

@@ -30,7 +30,10 @@ class MarketUnavailable(RuntimeError):
 
 
 def full_snapshot(ctx: PipelineContext, inst_id: str, slot: datetime) -> MarketSnapshot:
-    """Everything about one instrument as of `slot`. Raises MarketUnavailable if the deciding candle is not there."""
+    """Everything about one instrument as of `slot`; longer candles that are late are named, not waited for.
+
+    Raises MarketUnavailable if the deciding candle is not there.
+    """
     try:
         deciding = ctx.settings.decision_bar
         others = [other for other in ctx.settings.instruments if other != inst_id]
@@ -38,12 +41,8 @@ def full_snapshot(ctx: PipelineContext, inst_id: str, slot: datetime) -> MarketS
         wanted |= {(other, CORRELATION_BAR): CORRELATION_BARS for other in others}
         found = ctx.cache.series_of(wanted)
         series = {bar: found[inst_id, bar] for bar in (*BARS, deciding)}
-        if not len(series[deciding]):
+        if not len(series[deciding]) or series[deciding].ts[-1] < _last_open_ms(deciding, slot):
             raise MarketUnavailable(f"the {deciding} candle closing {slot:%H:%M} has not arrived")
-        for bar, run in series.items():
-            # A timeframe that has stopped is as stale as a price that has.
-            if len(run) and run.ts[-1] < _last_open_ms(bar, slot):
-                raise MarketUnavailable(f"the {bar} candle closing {_last_close(bar, slot):%H:%M} has not arrived")
         base = live_market(ctx, inst_id, slot)
     except RedisError as error:
         raise MarketUnavailable(f"Redis does not answer ({type(error).__name__})") from error
@@ -54,6 +53,9 @@ def full_snapshot(ctx: PipelineContext, inst_id: str, slot: datetime) -> MarketS
     return base.model_copy(
         update={
             "frames": frames,
+            "late_bars": tuple(
+                bar for bar, run in series.items() if len(run) and run.ts[-1] < _last_open_ms(bar, slot)
+            ),
             "regime": regime_of(frames.get("4H")),
             "change_1h_pct": closed["5m"].change_pct(12),
             "volume_profile": volume_profile(closed["5m"]),

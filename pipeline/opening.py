@@ -19,8 +19,10 @@ FIRST_STAGE = "collect"
 def open_cycle(ctx: PipelineContext, inst_id: str, slot: datetime, opened_by: str) -> DecisionCycle | None:
     """Insert the cycle of `slot`, its first stage claimed by the caller, who drives it on.
 
-    None when it exists or the bot is not running.
+    None when it exists, the bot is not running, or the instrument is none of those it was started with.
     """
+    if inst_id not in ctx.instruments:
+        return None
     execution = ctx.execution
     now = execution.clock.wall_now()
     key = {"account_id": execution.account_id, "inst_id": inst_id, "slot": slot}

@@ -48,6 +48,9 @@ def collect(ctx: PipelineContext, cycle: DecisionCycle) -> Next:
                             strategy=position.plan.strategy if position and position.plan else "")  # fmt: skip
         values |= {"decision": decision.model_dump(mode="json"), "decided_at": clock.wall_now()}
         return Next("gate", values)
+    if market.late_bars:
+        # A timeframe that has stopped is as stale as a price that has; closing did not wait for it.
+        raise Retryable(f"the {' and '.join(market.late_bars)} candle due by {cycle.slot:%H:%M} has not arrived")
     return Next("screen" if ctx.screener is not None else "analyze", values)
 
 

@@ -28,6 +28,7 @@ def load(**environ: str):
         ({"TRADING_MODE": "demo", **OKX, "PAPER_SPEED": "1"}, "PAPER_SPEED: is not a setting (TRADING_MODE=demo)"),
         ({"TRADING_MODE": "demo"}, "OKX_API_KEY: is required by TRADING_MODE=demo"),
         ({"TRADING_MODE": "live", **OKX}, "LIVE_ACCOUNT_UID: is required by TRADING_MODE=live"),
+        ({"TRADING_MODE": "live", **OKX, "ENTRY_LIMIT": "rest"}, "ENTRY_LIMIT: must be fok in live trading"),
         ({"FRESH_TICKER_S": "inf"}, "FRESH_TICKER_S: input should be a finite number"),
         ({"DAILY_LOSS_HALT_PTC": "9"}, "DAILY_LOSS_HALT_PTC: is not a setting (environment); did you mean"),
         ({"TRADING_MODE": "demo", **OKX, "OKX_REST_URL": "http://x"}, "OKX_REST_URL: must be https:// or wss://"),
