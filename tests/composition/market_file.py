@@ -13,7 +13,7 @@ BAR_MS = 300_000
 
 
 def write_rise_and_fall(
-    path: Path, *, warmup: int = 2016, rising: int = 60, falls: int = 4, after: int = 1500, seed: int = 2
+    path: Path, *, warmup: int = 2016, rising: int = 60, falls: int = 4, after: int = 6000, seed: int = 2
 ) -> Path:
     """Write `warmup` + `falls` × (`rising` bars up, then 8 bars down 7 %) + `after` quiet bars of BTC-USDT-SWAP, in the
     columns the exchange reads."""

@@ -203,7 +203,7 @@ def test_a_refused_close_is_tried_again_later_and_people_are_told_once(bot):
     bot.protect()
     time.sleep(0.4)
     bot.fault("code", "close-position", code="51010", count=2)
-    for _ in range(8):
+    for _ in range(3):
         bot.protect()
     assert [o.state for o in orders(bot, "close")] == ["rejected"]
     assert len(alerts(bot, "protective_close")) == 1
