@@ -289,7 +289,8 @@ def _closed(bot: Bot, reason: str) -> list[dict[str, Any]]:
 
 def _round_trips(bot: Bot) -> dict[int, tuple[Any, ...]]:
     figures = ("side", "opened_market_at", "closed_market_at", "entry_px", "exit_px", "net_pnl", "exit_reason")
-    return {t["id"]: tuple(t[f] for f in figures) for t in json.loads(bot.run("trades", "--json").stdout)}
+    trades = json.loads(bot.run("trades", "--json").stdout)
+    return {t["id"]: tuple(t[f] for f in figures) for t in trades if t["closed_market_at"]}
 
 
 def _entries(bot: Bot) -> int:

@@ -52,7 +52,7 @@ def test_absence_waits_for_the_exchanges_clock(bot, ahead, leg, path):
     assert submit(bot.ctx, order.id) == "unknown"
     resolve_unknown(bot.ctx)
     ahead(-20)
-    time.sleep(2)  # by our clock its time is over
+    time.sleep(bot.settings.order_exp_s + 1)  # by our clock its time is over
     assert resolve_unknown(bot.ctx) == {order.cl_ord_id: "too_early"}
     ahead(0)
     assert resolve_unknown(bot.ctx) == {order.cl_ord_id: "missed_1"}
