@@ -1,7 +1,8 @@
 """The economic calendar into Redis, where every snapshot finds its next event.
 
 The source is a file (read again when it changes) or a URL (read again each hour). What cannot be read leaves the last
-calendar in place and is said: in the log once, and in every snapshot for as long as it lasts.
+calendar in place and is said, as is a calendar that is out of date: in the log once, and in every snapshot for as long
+as it lasts. (The log goes by wall time, for releases are of this world; a snapshot by its own market time.)
 """
 
 import threading
@@ -17,7 +18,8 @@ from redis.exceptions import RedisError
 
 from exchange import market_keys
 from feeds.calendar_files import CalendarUnreadable, parse_calendar
-from trading.economic_calendar import EconomicEvent
+from trading.clock import wall_now
+from trading.economic_calendar import EconomicEvent, next_event
 
 logger = structlog.get_logger()
 
@@ -39,6 +41,7 @@ class EconomicCalendar:
         self._thread = threading.Thread(target=self._run, name="calendar", daemon=True)
         self._events: list[EconomicEvent] = []
         self._problem = ""
+        self._outdated = ""
         self._written: bytes | None = None
         self._stamp: tuple[int, int] | None = None
         self._due = 0.0
@@ -57,6 +60,7 @@ class EconomicCalendar:
     def _run(self) -> None:
         while not self._stopping.is_set():
             self._look()
+            self._judge()
             self._write()
             self._stopping.wait(LOOK_S)
 
@@ -73,6 +77,12 @@ class EconomicCalendar:
         elif not problem:
             logger.info("calendar_read", events=len(self._events), source=self._source or "built in")
         self._problem = problem
+
+    def _judge(self) -> None:
+        outdated = next_event(self._events, wall_now()).problem if self._events else ""
+        if outdated and outdated != self._outdated:
+            logger.warning("calendar_out_of_date", reason=outdated, source=self._source or "built in")
+        self._outdated = outdated
 
     def _content(self) -> bytes | None:
         """The calendar, None while it has not changed. Raises CalendarUnreadable."""

@@ -1,28 +1,22 @@
 """Economic calendars as files: our CSV, or iCalendar (ICS) as statistics offices publish it.
 
 CSV, header `date,time,zone,event,status`: local date and time in a named zone, so that daylight saving is right;
-`status` is empty or `expected` (the date follows the usual rule and is not published yet). Empty lines and lines
+`status` is empty or `expected` (the owner's estimate: the date is not published yet). Empty lines and lines
 that begin with # are skipped. ICS: of a large calendar only rate decisions, CPI, employment and GDP are taken; an
 entry without a time of day stands at 00:00 UTC. Errors name the line or the entry and what is wrong.
 """
 
 import csv
 import io
-import re
 from datetime import UTC, date, datetime, time
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from icalendar import Calendar
 
-from trading.economic_calendar import EconomicEvent
+from trading.economic_calendar import EconomicEvent, kind_of
 
 HEADER = ["date", "time", "zone", "event", "status"]
 MAX_EVENTS = 5000
-MOVES_MARKETS = re.compile(
-    r"\bFOMC\b|federal open market|rate decision|consumer price|\bCPI\b|employment situation|non-?farm|\bNFP\b"
-    r"|gross domestic product|\bGDP\b",
-    re.IGNORECASE,
-)
 
 
 class CalendarUnreadable(ValueError):
@@ -87,7 +81,7 @@ def _ics(content: bytes) -> list[EconomicEvent]:
         if start is None or not name:
             raise CalendarUnreadable(f"the entry {name or str(entry.get('UID', '?'))!r} has no time or no name")
         events.append(EconomicEvent(name=name, at=_utc(start.dt)))
-    wanted = [event for event in events if MOVES_MARKETS.search(event.name)]
+    wanted = [event for event in events if kind_of(event.name)]
     return wanted or events
 
 

@@ -14,7 +14,7 @@ from exchange.market_cache import MarketCache
 from exchange.redis_client import build_redis
 from feeds.calendar import EconomicCalendar
 from feeds.calendar_files import CalendarUnreadable, parse_calendar
-from trading.economic_calendar import CalendarView
+from trading.economic_calendar import CalendarView, kind_of, next_event
 
 BTC = "BTC-USDT-SWAP"
 HEADER = "date,time,zone,event,status\n"
@@ -56,13 +56,29 @@ def test_ics_is_read_and_only_what_moves_markets_is_taken() -> None:
     assert [event.at for event in parse_calendar(ICS)] == [at(7, 14, 12, 30), at(12, 10, 13, 30)]
 
 
-def test_built_in_calendar_holds_the_four_kinds() -> None:
+def test_built_in_calendar_holds_the_four_kinds_and_no_guess() -> None:
     events = parse_calendar(resources.files("feeds").joinpath("economic_calendar.csv").read_bytes())
-    for kind in ("FOMC", "CPI", "NFP", "GDP"):
-        assert any(kind in event.name for event in events)
-    fomc = [event.at for event in events if "FOMC" in event.name and event.at.year == 2027]
+    assert not any(event.expected for event in events)
+    for kind in ("CPI", "NFP"):
+        # Each of the twelve months has its release; none after the last that was announced.
+        months = [event.at.month for event in events if kind_of(event.name) == kind]
+        assert months == list(range(1, 13))
+    assert len([event for event in events if kind_of(event.name) == "GDP"]) == 13
+    fomc = [event.at for event in events if kind_of(event.name) == "FOMC" and event.at.year == 2027]
     assert len(fomc) == 8
     assert {when.hour for when in fomc if when.month in (7, 12)} == {18, 19}
+
+
+def test_built_in_calendar_says_what_it_knows_no_more_of() -> None:
+    events = parse_calendar(resources.files("feeds").joinpath("economic_calendar.csv").read_bytes())
+    assert next_event(events, at(11, 24, 12)).problem == ""
+    view = next_event(events, datetime(2027, 1, 2, tzinfo=UTC))
+    assert view.next_event is not None
+    assert view.next_event.at == datetime(2027, 1, 27, 19, tzinfo=UTC)
+    assert view.problem == (
+        "the economic calendar is out of date: the last CPI was on 2026-12-10, the last GDP was on 2026-12-23, "
+        "the last NFP was on 2026-12-04"
+    )
 
 
 @pytest.mark.parametrize(

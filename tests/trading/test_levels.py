@@ -166,8 +166,14 @@ def test_the_next_event_is_the_first_not_past() -> None:
     assert next_event(events, now + timedelta(seconds=1)).next_event == event(10)
 
 
+def test_a_kind_whose_last_date_is_past_is_named_though_others_are_ahead() -> None:
+    view = next_event([event(10), event(4, "NFP"), event(1, "Retail Sales")], datetime(2026, 12, 5, tzinfo=UTC))
+    assert view.next_event == event(10)
+    assert view.problem == "the economic calendar is out of date: the last NFP was on 2026-12-04"
+
+
 def test_a_calendar_without_events_ahead_says_so() -> None:
     view = next_event([event(10)], datetime(2027, 1, 1, tzinfo=UTC))
     assert view.next_event is None
-    assert view.problem == "the economic calendar is out of date: its last event was on 2026-12-10"
+    assert view.problem == "the economic calendar is out of date: the last CPI was on 2026-12-10"
     assert next_event([], datetime(2027, 1, 1, tzinfo=UTC)).problem == "the economic calendar is empty"
