@@ -23,6 +23,7 @@ BARS = ("5m", "15m", "1H", "4H")
 DEPTH = {"5m": 700, "15m": 700, "1H": 700, "4H": 700}
 CORRELATION_BAR = "5m"
 CORRELATION_BARS = 289
+RECENT_BARS = 3  # a missed bar is read anew within half a minute, which is less than the shortest bar lasts
 
 
 class MarketUnavailable(RuntimeError):
@@ -53,9 +54,7 @@ def full_snapshot(ctx: PipelineContext, inst_id: str, slot: datetime) -> MarketS
     return base.model_copy(
         update={
             "frames": frames,
-            "late_bars": tuple(
-                bar for bar, run in series.items() if len(run) and run.ts[-1] < _last_open_ms(bar, slot)
-            ),
+            "late_bars": tuple(bar for bar, run in series.items() if _lacks_recent(run, slot)),
             "regime": regime_of(frames.get("4H")),
             "change_1h_pct": closed["5m"].change_pct(12),
             "volume_profile": volume_profile(closed["5m"]),
@@ -108,6 +107,17 @@ def _last_close(bar: str, slot: datetime) -> datetime:
 
 def _last_open_ms(bar: str, slot: datetime) -> int:
     return to_ms(_last_close(bar, slot) - timedelta(seconds=BAR_SECONDS[bar]))
+
+
+def _lacks_recent(series: CandleSeries, slot: datetime) -> bool:
+    """Whether one of the newest bars due by `slot` is missing; a series that holds none is no series, not a late one.
+
+    Older holes do not count: the feed has asked for those bars, and the exchange does not have them.
+    """
+    step, newest = BAR_SECONDS[series.bar] * 1000, _last_open_ms(series.bar, slot)
+    held = series.ts[-2 * RECENT_BARS :].tolist()
+    due = range(newest, newest - RECENT_BARS * step, -step)
+    return bool(held) and any(ts not in held for ts in due if ts >= series.ts[0])
 
 
 def _until(series: CandleSeries, slot: datetime) -> CandleSeries:

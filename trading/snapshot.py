@@ -94,7 +94,7 @@ class MarketSnapshot(_Frozen):
     ages_s: dict[str, float] = Field(default_factory=dict)  # channel → age
     spoken_at: dict[str, datetime] = Field(default_factory=dict)  # channel → the exchange's own time of its last word
     frames: dict[str, FrameIndicators] = Field(default_factory=dict)  # bar → indicators
-    late_bars: tuple[str, ...] = ()  # longer candles due by the slot that have not come: nothing new is decided then
+    late_bars: tuple[str, ...] = ()  # bars that lack one of the newest candles due by the slot: nothing new is decided
     regime: Regime = Regime.UNKNOWN
     volume_profile: VolumeProfile | None = None
     pivots: PivotLevels | None = None

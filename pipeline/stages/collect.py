@@ -11,7 +11,7 @@ from models import DecisionCycle
 from models.session import at_once
 from pipeline.account_view import account_view, read_account
 from pipeline.context import PipelineContext
-from pipeline.market_view import MarketUnavailable, full_snapshot
+from pipeline.market_view import BARS, MarketUnavailable, full_snapshot
 from pipeline.stage import Next, Retryable
 from trading.clock import ClockUnavailable
 from trading.decision import Action, Decision
@@ -51,6 +51,10 @@ def collect(ctx: PipelineContext, cycle: DecisionCycle) -> Next:
     if market.late_bars:
         # A timeframe that has stopped is as stale as a price that has; closing did not wait for it.
         raise Retryable(f"the {' and '.join(market.late_bars)} candle due by {cycle.slot:%H:%M} has not arrived")
+    absent = [bar for bar in BARS if bar not in market.frames]
+    if absent:
+        # Nothing is on its way (a young instrument, an emptied Redis): waiting would not bring it.
+        return Next("journal", values, reason=f"hold: no {' and '.join(absent)} candle is known")
     return Next("screen" if ctx.screener is not None else "analyze", values)
 
 

@@ -1,7 +1,11 @@
 """Halting stops entries and nothing else; a position whose reason is gone is closed without asking anybody."""
 
+from contextlib import contextmanager
 from dataclasses import replace
 
+import pytest
+
+from exchange import market_keys as keys
 from exchange.client import OkxExchange
 from execution import control
 from execution.submit import submit
@@ -43,6 +47,20 @@ def set_invalidation(desk, level):
         row = session.query(Position).filter_by(inst_id=BTC).one()
         row.plan = {**row.plan, "invalidation": {"indicator": "close", "timeframe": "5m", "comparison": "above",
                                                  "level": level}}  # fmt: skip
+
+
+@contextmanager
+def candles(desk, bar, keep):
+    """BTC's candles of `bar`, of which only those `keep` chooses (oldest first) are there for now."""
+    held = desk.ctx.cache.candles(BTC, bar, keys.KEPT_BARS)
+    redis, writer = desk.market.redis, desk.market.writer
+    try:
+        redis.delete(keys.candles(BTC, bar))
+        writer.merge(BTC, bar, keep(held))
+        yield
+    finally:
+        redis.delete(keys.candles(BTC, bar))
+        writer.merge(BTC, bar, held)
 
 
 def test_an_entry_goes_all_the_way(desk):
@@ -103,6 +121,45 @@ def test_a_position_whose_reason_stands_is_left_to_the_analyst(desk):
     desk.advance(cycle_id)
     assert desk.stages(cycle_id)[:2] == ["collect", "analyze"]
     assert desk.bot.held(BTC) is not None
+
+
+@pytest.mark.parametrize("bar", ["15m", "1H", "4H"])
+@pytest.mark.parametrize("lacking", ["newest", "all"])
+def test_an_invalidated_position_is_closed_though_a_longer_candle_is_missing(desk, bar, lacking):
+    desk.enter(BTC)
+    set_invalidation(desk, "1")
+    cycle_id = desk.cycle()
+    with candles(desk, bar, lambda held: held[:-1] if lacking == "newest" else []):
+        assert runner.advance(replace(desk.ctx, analyst=NobodyToAsk()), cycle_id, "cycle") == "execute"
+    market = desk.row(cycle_id).snapshot["market"]
+    assert (market["late_bars"], bar in market["frames"]) == (([bar], True) if lacking == "newest" else ([], False))
+    assert desk.row(cycle_id).decision["action"] == "CLOSE"
+    assert finish(desk, cycle_id) == "closed"
+    assert desk.bot.held(BTC) is None
+
+
+@pytest.mark.parametrize("bar", ["15m", "1H", "4H"])
+def test_nothing_is_decided_without_candles_of_a_timeframe(desk, bar):
+    """No candle at all must not pass where one candle too few would not."""
+    cycle_id = desk.cycle()
+    with candles(desk, bar, lambda held: []):
+        assert runner.advance(replace(desk.ctx, analyst=NobodyToAsk()), cycle_id, "cycle") == "done"
+    row = desk.row(cycle_id)
+    assert (row.outcome, row.reason) == ("hold", f"hold: no {bar} candle is known")
+
+
+@pytest.mark.parametrize("bar", ["5m", "15m", "1H", "4H"])
+def test_nothing_is_decided_over_a_hole_in_the_newest_candles(desk, bar):
+    """The bar before the newest was lost on its way; it is being read anew."""
+    cycle_id = desk.cycle()
+    with candles(desk, bar, lambda held: held[:-2] + held[-1:]):
+        for _ in range(2):
+            assert runner.advance(replace(desk.ctx, analyst=NobodyToAsk()), cycle_id, "cycle") == "collect"
+            desk.change(cycle_id, not_before=None)
+        assert runner.advance(replace(desk.ctx, analyst=NobodyToAsk()), cycle_id, "cycle") == "done"
+    row = desk.row(cycle_id)
+    assert row.outcome == "hold"
+    assert row.reason.startswith(f"hold: the {bar} candle due by")
 
 
 def test_a_close_with_the_exchange_unreadable_goes_by_the_mirror(desk):
