@@ -19,7 +19,7 @@ from trading.candle import BAR_SECONDS
 FIRST_WORD_S = 10.0
 LATE_S = 5.0
 # Above what OKX promises for each: tickers and books5 on change, books at least each 60 s, mark at least each 10 s,
-# funding each 30–90 s, open interest each 3 s (the paper exchange: each market minute).
+# funding each 30–90 s, open interest each 3 s (the paper exchange: each market minute), the account each 5 s.
 LONGEST_S = {
     "tickers": 30.0,
     "books5": 30.0,
@@ -27,6 +27,7 @@ LONGEST_S = {
     "mark-price": 30.0,
     "funding-rate": 150.0,
     "open-interest": 90.0,
+    "account": 15.0,
 }
 FIRST_AGAIN_S, LONGEST_AGAIN_S = 10.0, 300.0
 

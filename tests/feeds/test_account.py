@@ -1,7 +1,8 @@
 """The account feed on a real exchange and PostgreSQL: what happens on the account ends in the mirror tables."""
 
 from collections.abc import Callable, Iterator
-from datetime import timedelta
+from contextlib import contextmanager
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -12,6 +13,7 @@ from exchange.redis_client import build_redis
 from execution.context import ExecutionContext
 from execution.reconcile import reconcile
 from feeds.account import AccountFeed
+from feeds.channel_watch import LONGEST_S
 from feeds.control import ControlStream
 from feeds.dispatch import Dispatcher
 from models import AlgoOrder, BotState, Fill, InstrumentLock, Position
@@ -30,11 +32,29 @@ Queued = Callable[[str], list[tuple[str, list[Any]]]]
 def feed(settings: AnySettings, ctx: ExecutionContext, dispatcher: Dispatcher, redis_url: str, queued: Queued,
          until: Until) -> Iterator[AccountFeed]:  # fmt: skip
     """A connected account feed."""
-    feed = AccountFeed(settings, ctx, dispatcher, ControlStream(ctx, build_redis(redis_url)))
+    made = AccountFeed(settings, ctx, dispatcher, ControlStream(ctx, build_redis(redis_url)))
+    with connected(made, queued, until):
+        yield made
+
+
+@contextmanager
+def connected(feed: AccountFeed, queued: Queued, until: Until) -> Iterator[AccountFeed]:
     feed.start()
-    until(lambda: any(task == "account.reconcile" for task, _ in queued("account")))
-    yield feed
-    feed.stop()
+    try:
+        until(lambda: reconciles(queued))
+        yield feed
+    finally:
+        feed.stop()
+
+
+def reconciles(queued: Queued) -> list[str]:
+    """Why reconciliations were asked for, oldest first."""
+    return [str(args[0]) for task, args in queued("account") if task == "account.reconcile"]
+
+
+def equity_seen_at(ctx: ExecutionContext) -> datetime | None:
+    with ctx.sessions() as session:
+        return session.get_one(BotState, ctx.account_id).equity_at
 
 
 def buy(ctx: ExecutionContext, cl_ord_id: str) -> None:
@@ -135,3 +155,31 @@ def test_reconnect_refuses_entries_until_reconciled(
     assert (state().unsettled_at or connected) > connected
     reconcile(ctx, "test")
     assert state().reconciled_at is not None
+
+
+def test_an_account_channel_that_is_acknowledged_but_empty_is_subscribed_anew(
+    settings: AnySettings, ctx: ExecutionContext, dispatcher: Dispatcher, redis_url: str, paper: ExchangeProcess,
+    queued: Queued, until: Until, monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setattr("feeds.channel_watch.FIRST_WORD_S", 1.0)
+    paper.post("/paper/faults", {"name": "ws_ack_without_data", "path": "/private/account$"})
+    made = AccountFeed(settings, ctx, dispatcher, ControlStream(ctx, build_redis(redis_url)))
+    with connected(made, queued, until):
+        until(lambda: equity_seen_at(ctx) is not None)  # only a push of the channel tells it: nobody reconciles here
+        assert "but silent" in reconciles(queued)[-1]
+
+
+def test_an_account_channel_that_falls_silent_is_mended_and_reconciled(
+    feed: AccountFeed, ctx: ExecutionContext, paper: ExchangeProcess, queued: Queued, until: Until,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    until(lambda: equity_seen_at(ctx) is not None)
+    # The paper exchange repeats it every five seconds, too; with so little patience left the test stays short.
+    monkeypatch.setitem(LONGEST_S, "account", 6.0)
+    paper.post("/paper/faults", {"name": "push_lost", "path": "/private/account$", "count": 0})
+    until(lambda: any("account channel is silent" in reason for reason in reconciles(queued)), 30)
+    silent_since = equity_seen_at(ctx)
+    with ctx.sessions() as session:
+        assert session.get_one(BotState, ctx.account_id).reconciled_at is None  # no entries until it is reconciled
+    paper.clear_faults()
+    until(lambda: equity_seen_at(ctx) != silent_since, 30)
