@@ -3,7 +3,8 @@
 Contract: pushes reach `on_message` in the order received, on the socket's own thread;
 `on_connected(again)` is called on that thread once every subscription is acknowledged, `again` telling a
 reconnect from the first time; `on_drained` whenever all that was received has been handed over, and every few
-milliseconds in a flood. Whatever ends a connection (close, silence, refused or missing acknowledgement) leads to a
+milliseconds in a flood. `thin` may choose, of the raw messages that have come at once, those worth handing over.
+Whatever ends a connection (close, silence, refused or missing acknowledgement) leads to a
 new one with growing, jittered waits. At the notice of an upgrade the next connection is complete before the old one
 is given up, and what the old one still holds is handed over first. An exception of a handler is a bug: it ends the
 thread, and `failed` says so.
@@ -11,7 +12,7 @@ thread, and `failed` says so.
 
 import random
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from queue import Empty, SimpleQueue
 from time import monotonic
 from typing import Any
@@ -20,7 +21,18 @@ import structlog
 import websocket
 
 from exchange.credentials import Credentials
-from exchange.ws_connection import UPGRADE_NOTICE, Arg, Connection, ConnectionEnded, Key, Push, key_of, push_of, spacing
+from exchange.ws_connection import (
+    UPGRADE_NOTICE,
+    Arg,
+    Connection,
+    ConnectionEnded,
+    Key,
+    Push,
+    key_of,
+    message_of,
+    push_of,
+    spacing,
+)
 
 __all__ = ["Arg", "OkxSocket", "Push"]
 
@@ -50,6 +62,7 @@ class OkxSocket:
         on_message: Callable[[Push], None],
         on_connected: Callable[[bool], None],
         on_drained: Callable[[], None] = lambda: None,
+        thin: Callable[[list[bytes]], Collection[bytes]] = lambda payloads: payloads,
         credentials: Credentials | None = None,
         ping_after_s: float = PING_AFTER_S,
         pong_within_s: float = PONG_WITHIN_S,
@@ -61,6 +74,8 @@ class OkxSocket:
         self._on_message = on_message
         self._on_connected = on_connected
         self._on_drained = on_drained
+        self._thin = thin
+        self.received = 0
         self._credentials = credentials
         self._ping_after_s, self._pong_within_s, self._ack_within_s = ping_after_s, pong_within_s, ack_within_s
         self._stopping = threading.Event()
@@ -183,9 +198,9 @@ class OkxSocket:
         heard, pinged, drained = monotonic(), False, monotonic()
         while not self._stopping.is_set() and self._connection is not None:
             connection = self._connection
-            message = connection.next()
+            payloads = connection.receive()
             now = monotonic()
-            if message is None:
+            if not payloads:
                 silent = now - heard
                 if not pinged and silent > self._ping_after_s:
                     connection.ping()
@@ -194,11 +209,13 @@ class OkxSocket:
                     raise ConnectionEnded("no answer to ping")
             else:
                 heard, pinged = now, False
-                self._take(connection, message)
+                self.received += len(payloads)
+                for payload in self._thin(payloads):
+                    self._take(connection, message_of(payload))
                 if not connection.pending or now - drained > DRAIN_EVERY_S:
                     self._on_drained()
                     drained = now
-            if message is None or not connection.pending:
+            if not payloads or not connection.pending:
                 self._obey(connection, now)
 
     def _take(self, connection: Connection, message: dict[str, Any]) -> None:

@@ -32,7 +32,9 @@ REQUESTS_PER_HOUR, HOUR_S = 470, 3600.0
 UPGRADE_NOTICE = "64008"
 # OKX allows three new connections a second and address; two feeds of ours share it.
 CONNECT_SPACING_S = 0.7
-READ_AHEAD = 65_536
+# In bytes; the larger one while more comes than the smaller one holds.
+READ_AHEAD, READ_AHEAD_IN_FLOOD = 65_536, 262_144
+WHOLE_TEXT, TWO_BYTE_LENGTH = 0x81, 126
 
 Arg = dict[str, str]
 Key = tuple[str, str, str]
@@ -73,20 +75,41 @@ spacing = _Spacing()
 
 
 class _ReadAhead:
-    """A socket read in large pieces: websocket-client asks for each part of a frame apart, a system call each."""
+    """A socket read in large pieces: websocket-client asks for each part of a frame apart, a system call each.
+
+    What is most of the traffic, whole text frames, is cut out here; everything else is left to websocket-client.
+    """
 
     def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
         self._held = b""
         self._at = 0
+        self._most = READ_AHEAD
 
     def recv(self, size: int) -> bytes:
         if self._at == len(self._held):
-            self._held = self._sock.recv(READ_AHEAD)
+            self._held = self._sock.recv(self._most)
+            self._most = READ_AHEAD_IN_FLOOD if len(self._held) >= READ_AHEAD else READ_AHEAD
             self._at = 0
         part = self._held[self._at : self._at + size]
         self._at += len(part)
         return part
+
+    def frames(self) -> list[bytes]:
+        """What the whole, unmasked text frames say that lie here already, up to the first that is something else."""
+        held, at, end, found = self._held, self._at, len(self._held), []
+        while at + 4 <= end and held[at] == WHOLE_TEXT:
+            length, start = held[at + 1], at + 2
+            if length == TWO_BYTE_LENGTH:
+                length, start = held[at + 2] << 8 | held[at + 3], at + 4
+            elif length > TWO_BYTE_LENGTH:
+                break
+            if start + length > end:
+                break
+            at = start + length
+            found.append(held[start:at])
+        self._at = at
+        return found
 
     @property
     def pending(self) -> bool:
@@ -104,6 +127,8 @@ class Connection:
         self._ack_within_s = ack_within_s
         self._stopping = stopping
         self._asked: deque[float] = deque()
+        self._ready: deque[bytes] = deque()
+        self._in_frame = False  # websocket-client may hold the beginning of a frame
         self.early: list[Push] = []
         # Any: the library does not foresee the socket read ahead that it is given below.
         opened: Any = websocket.create_connection(
@@ -117,7 +142,7 @@ class Connection:
     @property
     def pending(self) -> bool:
         """Whether more has been received already."""
-        return self._read_ahead.pending
+        return bool(self._ready) or self._read_ahead.pending
 
     def waiting(self) -> bool:
         """Whether `next` would find something at once."""
@@ -179,19 +204,31 @@ class Connection:
             logger.error("socket_refused", socket=self._name, code=code, message=str(message.get("msg", ""))[:200])
             raise ConnectionEnded(f"{event} {code}")
 
-    def next(self) -> dict[str, Any] | None:
-        """The next message, {} for a pong, None when none came within a tick. Raises ConnectionEnded when closed."""
+    def receive(self) -> list[bytes]:
+        """Every message that lies ready, or the next one; none when none came within a tick. Raises ConnectionEnded
+        when closed.
+        """
+        ready = [*self._ready]
+        self._ready.clear()
+        if not self._in_frame:
+            ready += self._read_ahead.frames()
+        if ready:
+            return ready
+        self._in_frame = True
         try:
             opcode, received = self._socket.recv_data()
         except websocket.WebSocketTimeoutException:
-            return None
+            return []
+        self._in_frame = False
         if opcode == websocket.ABNF.OPCODE_CLOSE:
             code = int.from_bytes(received[:2], "big") if len(received) >= 2 else "none"
             raise ConnectionEnded(f"closed by the exchange (code {code})")
-        if received == b"pong":
-            return {}
-        message = orjson.loads(received)
-        return message if isinstance(message, dict) else {}
+        return [received, *self._read_ahead.frames()]
+
+    def next(self) -> dict[str, Any] | None:
+        """The next message, {} for a pong, None when none came within a tick. Raises ConnectionEnded when closed."""
+        self._ready.extend(self.receive())
+        return message_of(self._ready.popleft()) if self._ready else None
 
     def _request(self, op: str, args: list[dict[str, str]]) -> None:
         now = monotonic()
@@ -210,6 +247,14 @@ class Connection:
             if message is not None:
                 return message
         raise ConnectionEnded(f"no {awaited} within {self._ack_within_s:g} s")
+
+
+def message_of(payload: bytes) -> dict[str, Any]:
+    """A message as read, {} for a pong. Raises ValueError for what is no JSON."""
+    if payload == b"pong":
+        return {}
+    message = orjson.loads(payload)
+    return message if isinstance(message, dict) else {}
 
 
 def key_of(arg: dict[str, Any]) -> Key:

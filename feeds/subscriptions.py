@@ -8,6 +8,7 @@ from typing import Any
 
 from exchange.websocket import Arg, OkxSocket, Push
 from exchange.ws_connection import Key, key_of
+from feeds.thinning import newest
 
 MAX_ARGS = 100
 QUOTES = ("tickers", "mark-price", "funding-rate", "open-interest")
@@ -42,13 +43,18 @@ class Subscriptions:
     ) -> None:
         self._name = name
         self._url = url
-        self._handlers: dict[str, Any] = {"on_message": on_message, "on_drained": on_drained}
+        self._handlers: dict[str, Any] = {"on_message": on_message, "on_drained": on_drained, "thin": newest}
         self._on_connected = on_connected
         self._sockets: list[OkxSocket] = []
 
     @property
     def alive(self) -> bool:
         return all(socket.alive for socket in self._sockets)
+
+    @property
+    def received(self) -> int:
+        """How many messages have come."""
+        return sum(socket.received for socket in self._sockets)
 
     @property
     def keys(self) -> list[Key]:

@@ -361,3 +361,48 @@ def test_drained_is_told_after_the_last_of_what_was_received(script: Callable) -
     until(lambda: events.count("drained") > 0 and len([e for e in events if e != "drained"]) == 50)
     until(lambda: events[-1] == "drained")
     socket.stop()
+
+
+def raw_frame(payload: bytes, first: int = 0x81) -> bytes:
+    """As a server writes it: unmasked."""
+    length = len(payload)
+    if length < 126:
+        return bytes([first, length]) + payload
+    size, mark = (2, 126) if length < 65_536 else (8, 127)
+    return bytes([first, mark]) + length.to_bytes(size, "big") + payload
+
+
+@pytest.mark.parametrize("piece", [1, 7, 1000, 1_000_000])
+def test_whatever_way_the_bytes_come_every_message_is_heard_once_and_in_order(
+    heard: Heard, open_socket: Callable, script: Callable, piece: int
+) -> None:
+    """Short, long and longest frames, one in fragments, pings between; pauses in the middle of a frame."""
+    lengths = (0, 60, 61, 62, 63, 64, 900, 65_000, 70_000, 3)
+
+    def push(number: int) -> bytes:
+        return json.dumps({"arg": ARG, "data": [{"n": number, "pad": "x" * lengths[number % len(lengths)]}]}).encode()
+
+    numbers = range(20 if piece == 1 else 200)
+    stream = b""
+    for number in numbers:
+        text = push(number)
+        if number % 9 == 4:
+            stream += raw_frame(text[:20], 0x01) + raw_frame(b"", 0x89) + raw_frame(text[20:], 0x80)
+        else:
+            stream += raw_frame(text)
+
+    def session(connection: ServerConnection) -> None:
+        acknowledge(connection)
+        pauses = 0
+        for at in range(0, len(stream), piece):
+            connection.socket.sendall(stream[at : at + piece])
+            if at > len(stream) * (pauses + 1) / 4:
+                pauses += 1
+                sleep(0.25)
+        until(lambda: len(heard.pushes) >= len(numbers), 30)
+        connection.close()
+
+    socket = open_socket(script(session, lambda connection: None), [ARG], ping_after_s=0.2, pong_within_s=60)
+    until(lambda: len(heard.pushes) >= len(numbers), 30)
+    assert [push.data[0]["n"] for push in heard.pushes] == list(numbers)
+    assert socket.received == len(numbers)
