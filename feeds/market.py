@@ -27,6 +27,7 @@ from feeds.candle_intake import CandleIntake
 from feeds.candle_store import CandleStore
 from feeds.channel_watch import ChannelWatch, Mend, Silent
 from feeds.dispatch import Dispatcher
+from feeds.instrument_changes import Followed
 from feeds.instrument_list import InstrumentList
 from feeds.market_watch import MarketWatch
 from feeds.mending import Mender
@@ -34,7 +35,7 @@ from feeds.quote_board import QuoteBoard
 from feeds.service import announce_ready, broker_url, database_url, redis_url, run
 from feeds.slots import SlotGate
 from feeds.subscriptions import Subscriptions, candle_args, quote_args
-from models.session import build_engine, build_sessions
+from models.session import SessionFactory, build_engine, build_sessions
 from runtime.counting import FEED_RECONNECTS
 from settings import AnySettings, PaperSettings
 from trading.candle import Candle
@@ -53,10 +54,12 @@ class MarketFeed:
     """Business sockets (candles) and public ones (the rest), the mender, the candle store and the watch over all."""
 
     def __init__(self, settings: AnySettings, exchange: OkxExchange, writer: MarketWriter, cache: MarketCache,
-                 store: CandleStore, dispatcher: Dispatcher, calendar: EconomicCalendar) -> None:  # fmt: skip
+                 store: CandleStore, dispatcher: Dispatcher, calendar: EconomicCalendar,
+                 sessions: SessionFactory) -> None:  # fmt: skip
         self._settings = settings
         self._exchange = exchange
         self._instruments = InstrumentList(settings, exchange.instruments)
+        self._followed = Followed(sessions, settings.instruments)
         self._writer = writer
         self._store = store
         self._dispatcher = dispatcher
@@ -147,15 +150,13 @@ class MarketFeed:
             self._watch.forget(keys)
         self._mender.forget(inst_ids)
 
-    def _change_instruments(self, before: tuple[str, ...]) -> None:
-        now = self._instruments.current
-        new, gone = [inst_id for inst_id in now if inst_id not in before], set(before) - set(now)
-        logger.info("instruments_changed", new=new, gone=sorted(gone))
-        self._follow_no_longer(gone)
-        if new:
-            self._follow(tuple(new))
+    def _change_instruments(self) -> None:
+        if self._instruments.changed() and (new := self._followed.change(self._instruments.current)):
+            self._follow(new)
             keys = [key for endpoint in (self._business, self._public) for key in endpoint.keys if key[1] in new]
             self._watch.follow(keys, monotonic())
+        if gone := self._followed.gone():
+            self._follow_no_longer(gone)
 
     # Candles.
 
@@ -193,7 +194,6 @@ class MarketFeed:
         if again:
             logger.warning("feed_reconnected", socket=socket)
             FEED_RECONNECTS.labels(SERVICE, socket).inc()
-        self._board.forget_books([inst_id for channel, inst_id, _ in keys if channel == "books"])
         self._watch.follow(keys, monotonic())
         for inst_id in dict.fromkeys(inst_id for _, inst_id, _ in keys):
             try:
@@ -223,9 +223,7 @@ class MarketFeed:
 
     def _watch_over(self) -> None:
         while not self._stopping.wait(WATCH_EVERY_S):
-            before = self._instruments.current
-            if self._instruments.changed():
-                self._change_instruments(before)
+            self._change_instruments()
             for silent in self._watch.silent(monotonic()):
                 self._mend(silent)
             if self._missed_writes and self._redis_is_back():
@@ -237,8 +235,6 @@ class MarketFeed:
         logger.warning("channel_silent", channel=channel, inst_id=inst_id, why=silent.why, mend=silent.mend.value)
         endpoint = self._business if channel.startswith("candle") else self._public
         if silent.mend is Mend.RESUBSCRIBE:
-            if channel == "books":
-                self._board.forget_books([inst_id])
             endpoint.resubscribe([silent.key])
         else:
             endpoint.reconnect(silent.key, f"{channel} {inst_id} is {silent.why}")
@@ -272,15 +268,17 @@ def build(settings: AnySettings) -> MarketFeed:
         pool_size=settings.db_pool_size,
         max_overflow=settings.db_max_overflow,
     )
+    sessions = build_sessions(engine)
     redis = build_redis(redis_url(settings), idempotent=True)
     return MarketFeed(
         settings,
         OkxExchange.from_settings(settings, public_only=True),
         MarketWriter(redis),
         MarketCache(redis),
-        CandleStore(build_sessions(engine), keep_days=settings.candle_keep_days),
+        CandleStore(sessions, keep_days=settings.candle_keep_days),
         Dispatcher(broker_url(settings)),
         EconomicCalendar(redis, settings.economic_calendar),
+        sessions,
     )
 
 

@@ -5,13 +5,10 @@ answer that lacks a bar it should have is asked for again with growing waits; a 
 because a feed without history is of no use. Everything is idempotent and may overlap with the live pushes.
 """
 
-import heapq
 import threading
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from itertools import count, pairwise
-from time import monotonic
+from itertools import pairwise
 
 import structlog
 from redis.exceptions import RedisError
@@ -24,6 +21,7 @@ from exchange.history_reader import PAGE, HistoryReader
 from exchange.market_cache import MarketCache
 from exchange.market_writer import MarketWriter
 from feeds.candle_store import CandleStore
+from feeds.mending_queue import CatchUp, Check, Due, MendingQueue, Settle, Span, Stream
 from trading.candle import BAR_SECONDS, Candle
 from trading.candle_consistency import components, difference
 
@@ -36,57 +34,6 @@ TRIES = 6
 LONGEST_ABSENCE_BARS = 20_000
 REACH = 4  # how many longer bars back one may lie when it is compared
 SETTLE_S = 0.3  # a close and the next bar's first push may overtake each other
-
-Stream = tuple[str, str]
-"""Instrument and bar."""
-
-
-@dataclass(frozen=True)
-class CatchUp:
-    """Bring a stream up to now."""
-
-    stream: Stream
-
-
-@dataclass(frozen=True)
-class Span:
-    """Read these bars (opens, both included); `sure`: even if they are held, because they are in doubt."""
-
-    stream: Stream
-    first: datetime
-    last: datetime
-    sure: bool = False
-
-
-@dataclass(frozen=True)
-class Check:
-    """Compare a longer bar with its parts; `again`: after both were read from REST."""
-
-    stream: Stream
-    ts: datetime
-    again: bool = False
-
-
-@dataclass(frozen=True)
-class Settle:
-    """A pushed bar that Redis had no room for: it is held already, differs, or belongs further back."""
-
-    candle: Candle
-
-    @property
-    def stream(self) -> Stream:
-        return self.candle.inst_id, self.candle.bar
-
-
-Job = CatchUp | Span | Check | Settle
-
-
-@dataclass(order=True)
-class _Due:
-    at: float
-    number: int
-    job: Job = field(compare=False)
-    tries: int = field(compare=False, default=0)
 
 
 class Mender:
@@ -101,15 +48,13 @@ class Mender:
         self._store = store
         self._bars = bars
         self._on_ready = on_ready
-        self._stopping = threading.Event()
-        self._history = HistoryReader(exchange, self._stopping)
+        self._queue = MendingQueue()
+        self._history = HistoryReader(exchange, self._queue.stopping)
         self._whole_to: dict[Stream, datetime] = {}
         self._first: set[Stream] = set()
+        self._gone: set[str] = set()
         self._ready = False
-        self._heap: list[_Due] = []
-        self._numbers = count()
-        self._queued: set[Job] = set()
-        self._wake = threading.Condition()
+        self._lock = threading.Lock()
         self._thread = threading.Thread(target=self._run, name="mender", daemon=True)
 
     def start(self) -> None:
@@ -121,64 +66,59 @@ class Mender:
 
     def catch_up(self, streams: Iterable[Stream]) -> None:
         """Ask for these streams to be brought up to now; asked twice before it began is once."""
-        for stream in streams:
-            if stream not in self._whole_to:
-                self._first.add(stream)
-            self._ask(CatchUp(stream))
+        asked = list(streams)
+        with self._lock:
+            self._gone -= {inst_id for inst_id, _ in asked}
+            self._first |= {stream for stream in asked if stream not in self._whole_to}
+        for stream in asked:
+            self._queue.ask(CatchUp(stream))
 
     def span(self, stream: Stream, first: datetime, last: datetime, *, sure: bool = False, in_s: float = 0.0) -> None:
         """Ask for exactly these bars."""
-        self._ask(Span(stream, first, last, sure), in_s)
+        self._queue.ask(Span(stream, first, last, sure), in_s)
 
     def settle(self, candle: Candle) -> None:
         """Ask for a pushed bar to be compared with the one held."""
-        self._ask(Settle(candle))
+        self._queue.ask(Settle(candle))
 
     def check(self, longer: Candle) -> None:
         """Ask for a longer bar to be compared with its parts, which close in the same moment."""
         if components(longer.bar, self._bars) is not None:
-            self._ask(Check((longer.inst_id, longer.bar), longer.ts), 2.0)
+            self._queue.ask(Check((longer.inst_id, longer.bar), longer.ts), 2.0)
 
     def forget(self, inst_ids: set[str]) -> None:
-        """These instruments are followed no longer."""
-        self._first -= {stream for stream in self._first if stream[0] in inst_ids}
-        self._whole_to = {stream: at for stream, at in self._whole_to.items() if stream[0] not in inst_ids}
+        """These instruments are followed no longer; what was still to be read of them is not."""
+        with self._lock:
+            self._gone |= inst_ids
+            self._first = {stream for stream in self._first if stream[0] not in inst_ids}
+            self._whole_to = {stream: at for stream, at in self._whole_to.items() if stream[0] not in inst_ids}
+        self._say_when_ready()
+
+    def _say_when_ready(self) -> None:
+        with self._lock:
+            if self._first or self._ready:
+                return
+            self._ready = True
+        logger.info("backfill_complete", streams=len(self._whole_to))
+        self._on_ready()
 
     def stop(self) -> None:
-        self._stopping.set()
-        with self._wake:
-            self._wake.notify()
+        self._queue.stop()
         self._thread.join(10)
 
-    def _ask(self, job: Job, in_s: float = 0.0, tries: int = 0) -> None:
-        with self._wake:
-            if job not in self._queued:
-                self._queued.add(job)
-                heapq.heappush(self._heap, _Due(monotonic() + in_s, next(self._numbers), job, tries))
-                self._wake.notify()
-
-    def _next(self) -> _Due | None:
-        with self._wake:
-            while not self._stopping.is_set():
-                wait = self._heap[0].at - monotonic() if self._heap else None
-                if wait is not None and wait <= 0:
-                    due = heapq.heappop(self._heap)
-                    self._queued.discard(due.job)
-                    return due
-                self._wake.wait(wait)
-        return None
-
     def _run(self) -> None:
-        while (due := self._next()) is not None:
+        while (due := self._queue.next()) is not None:
+            if due.job.stream[0] in self._gone:
+                continue
             wait = min(FIRST_WAIT_S * 2**due.tries, LONGEST_WAIT_S)
             try:
                 self._do(due)
             except (ReadFailed, RedisError, DBAPIError) as error:
-                logger.warning("backfill_failed", job=_words(due.job), error=str(error)[:200], again_in_s=wait)
+                logger.warning("backfill_failed", job=str(due.job), error=str(error)[:200], again_in_s=wait)
                 # One more place in the queue, but no try used up: it is not the bar that is missing.
-                self._ask(due.job, wait, min(due.tries + 1, TRIES - 1))
+                self._queue.ask(due.job, wait, min(due.tries + 1, TRIES - 1))
 
-    def _do(self, due: _Due) -> None:
+    def _do(self, due: Due) -> None:
         match due.job:
             case CatchUp(stream):
                 self._catch_up(stream)
@@ -208,12 +148,9 @@ class Mender:
             self._keep(stream, closed)
             self._whole_to[stream] = newest
             self._ask_for_holes(stream, closed, newest)
-        if stream in self._first:
+        with self._lock:
             self._first.discard(stream)
-            if not self._first and not self._ready:
-                self._ready = True
-                logger.info("backfill_complete", streams=len(self._whole_to))
-                self._on_ready()
+        self._say_when_ready()
 
     def _missing_since(self, stream: Stream, known: datetime) -> int:
         """How many bars to ask for: those since `known` by the newest bar that forms, and one to see it is whole."""
@@ -255,7 +192,7 @@ class Mender:
         if tries + 1 >= TRIES:
             logger.error("candles_missing", inst_id=inst_id, bar=bar, first=missing[0].isoformat(), bars=len(missing))
             return
-        self._ask(Span(job.stream, missing[0], missing[-1], job.sure), FIRST_WAIT_S * 2**tries, tries + 1)
+        self._queue.ask(Span(job.stream, missing[0], missing[-1], job.sure), FIRST_WAIT_S * 2**tries, tries + 1)
 
     def _keep(self, stream: Stream, candles: list[Candle]) -> None:
         if not candles:
@@ -284,7 +221,7 @@ class Mender:
         if len(parts) < length // step:
             if tries < 2:
                 self.span((inst_id, shorter), job.ts, job.ts + length - step)
-                self._ask(job, 2.0 * (tries + 1), tries + 1)
+                self._queue.ask(job, 2.0 * (tries + 1), tries + 1)
             return
         found = difference(longer, parts)
         if found is None:
@@ -295,21 +232,8 @@ class Mender:
         logger.warning("candles_contradict", inst_id=inst_id, bar=bar, parts=shorter, ts=job.ts.isoformat(), what=found)
         self.span(job.stream, job.ts, job.ts, sure=True)
         self.span((inst_id, shorter), job.ts, job.ts + length - step, sure=True)
-        self._ask(Check(job.stream, job.ts, again=True), 2.0)
+        self._queue.ask(Check(job.stream, job.ts, again=True), 2.0)
 
 
 def _figures(candle: Candle) -> str:
     return f"{candle.open} {candle.high} {candle.low} {candle.close} {candle.vol_contracts}"
-
-
-def _words(job: Job) -> str:
-    inst_id, bar = job.stream
-    match job:
-        case CatchUp():
-            return f"catch up {inst_id} {bar}"
-        case Span():
-            return f"{inst_id} {bar} {job.first:%Y-%m-%d %H:%M} to {job.last:%H:%M}"
-        case Check():
-            return f"check {inst_id} {bar} {job.ts:%H:%M}"
-        case Settle(candle):
-            return f"settle {inst_id} {bar} {candle.ts:%H:%M}"

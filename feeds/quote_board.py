@@ -2,7 +2,9 @@
 
 In a flood only the newest word of a channel and instrument is parsed and written, so that a busy market costs Redis
 no more than a calm one; nothing is older in Redis than one write takes. Malformed rows are logged and skipped.
-Thread-safe. Raises RedisError from `flush`; what could not be written is superseded, not repeated.
+Thread-safe, an instrument's pushes coming on one thread at a time. Raises RedisError from `flush`; what could not be
+written is superseded, not repeated. A book is begun by its snapshot, whatever was held before: nobody need say that a
+connection or a subscription is new.
 """
 
 import threading
@@ -87,11 +89,6 @@ class QuoteBoard:
                 self._on_funding(quote)
         if quotes:
             self._writer.write(quotes)
-
-    def forget_books(self, inst_ids: list[str]) -> None:
-        """Their connection is new: the next snapshot begins them."""
-        for inst_id in inst_ids:
-            self._books.pop(inst_id, None)
 
     def _follow(self, inst_id: str, push: Push) -> LocalBook | None:
         """The book with this push in it; None while it is not whole."""

@@ -4,8 +4,10 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
+from decimal import Decimal
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -14,13 +16,16 @@ import pytest
 from sqlalchemy import func, select
 
 from exchange.market_series import SeriesCache
+from execution.context import ExecutionContext
+from execution.reconcile import reconcile
 from feeds.market import MarketFeed, build
-from models import CandleRow, FundingRate
+from models import Alert, CandleRow, FundingRate
 from models.session import SessionFactory
 from paper.launch import ExchangeProcess
 from settings import AnySettings, load_settings
 from trading.candle import BAR_SECONDS
 from trading.clock import from_ms, wall_now
+from trading.orders import OrderRequest
 
 BTC, ETH = "BTC-USDT-SWAP", "ETH-USDT-SWAP"
 Until = Callable[..., None]
@@ -100,35 +105,68 @@ def test_bars_missed_while_disconnected_are_filled_in(
     until(unbroken)
 
 
-def test_instruments_change_without_a_restart(
-    environment: dict[str, str], cache: SeriesCache, paper: ExchangeProcess, until: Until, tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
-) -> None:  # fmt: skip
-    """The owner edits `.env`; what the exchange does not list is refused in one line and changes nothing."""
-    file = tmp_path / ".env"
+@contextmanager
+def following(file: Path, variables: dict[str, str], monkeypatch: pytest.MonkeyPatch, until: Until
+              ) -> Iterator[MarketFeed]:  # fmt: skip
+    """A feed whose instruments are BTC's alone, as the `.env` in the owner's folder says."""
     file.write_text(f"INSTRUMENTS={BTC}\n")
-    variables = {**environment, "OKXBOT_HOME": str(tmp_path)}
-    for name, value in variables.items():
+    for name, value in {**variables, "OKXBOT_HOME": str(file.parent)}.items():
         monkeypatch.setenv(name, value)
     feed = build(load_settings())
     feed.start()
     try:
         until(lambda: feed.ready)
+        yield feed
+    finally:
+        feed.stop()
+
+
+def goes_on_alone(cache: SeriesCache, paper: ExchangeProcess, until: Until, inst_id: str, other: str) -> bool:
+    """Another bar of `inst_id` arrives, and none of `other`."""
+    closed = from_ms(paper.advance(1)["market_ms"]) - timedelta(minutes=5)
+    until(lambda: cache.last_confirmed(inst_id, ("5m",))["5m"] == closed)
+    held = cache.last_confirmed(other, ("5m",))["5m"]
+    return held is not None and held < closed
+
+
+def test_instruments_change_without_a_restart(
+    environment: dict[str, str], cache: SeriesCache, paper: ExchangeProcess, until: Until, tmp_path: Path,
+    ctx: ExecutionContext, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    """The owner edits `.env`; what the exchange does not list is refused in one line and changes nothing."""
+    file = tmp_path / ".env"
+    with following(file, environment, monkeypatch, until):
         assert cache.ages(ETH, wall_now()) == {}
         file.write_text(f"INSTRUMENTS={BTC},NONE-USDT-SWAP\n")
         until(lambda: "does not list NONE-USDT-SWAP" in capsys.readouterr().out)
         file.write_text(f"INSTRUMENTS={ETH}\n")
         until(lambda: len(cache.ages(ETH, wall_now())) >= 10 and len(cache.candles(ETH, "5m", 800)) >= 590)
+        until(lambda: goes_on_alone(cache, paper, until, ETH, BTC))
+    with ctx.sessions() as session:
+        (told,) = session.scalars(select(Alert.message).where(Alert.kind == "instruments_changed"))
+    assert told == (
+        f"INSTRUMENTS changed. {ETH}: followed now, but not traded. {BTC}: no new entries, followed only until its"
+        " position is closed. To trade the new list: okxbot down, then okxbot up"
+    )
 
-        def only_the_new_one_goes_on() -> bool:
+
+def test_an_instrument_that_leaves_the_list_is_followed_until_its_position_is_closed(
+    environment: dict[str, str], cache: SeriesCache, paper: ExchangeProcess, until: Until, tmp_path: Path,
+    ctx: ExecutionContext, monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    file = tmp_path / ".env"
+    with following(file, environment, monkeypatch, until):
+        order = OrderRequest(BTC, "buy", "market", Decimal("0.4"), "held1", "isolated")
+        ctx.exchange.place_order(order, wall_now() + timedelta(seconds=3))
+        reconcile(ctx, "test")
+        file.write_text(f"INSTRUMENTS={ETH}\n")
+        until(lambda: len(cache.candles(ETH, "5m", 800)) >= 590)
+        for _ in range(2):
             closed = from_ms(paper.advance(1)["market_ms"]) - timedelta(minutes=5)
-            until(lambda: cache.last_confirmed(ETH, ("5m",))["5m"] == closed)
-            held = cache.last_confirmed(BTC, ("5m",))["5m"]
-            return held is not None and held < closed
-
-        until(only_the_new_one_goes_on)
-    finally:
-        feed.stop()
+            until(lambda closed=closed: cache.last_confirmed(BTC, ("5m",))["5m"] == closed)
+        ctx.exchange.close_position(BTC, "isolated", "held1c")
+        reconcile(ctx, "test")
+        until(lambda: goes_on_alone(cache, paper, until, ETH, BTC))
 
 
 def test_process_announces_itself_and_ends_cleanly(environment: dict[str, str], tmp_path: Path, until: Until) -> None:
