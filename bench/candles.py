@@ -3,10 +3,12 @@
 `candle-query`: the table of the bot filled with one-minute bars of 300 instruments over 60 days (26 million rows, laid
 down minute by minute as a feed does), then the last 700 bars of an instrument, the newest bar of an instrument, a day
 in the middle, and the search for holes, each of an instrument drawn at random. `candle-write`: the bars of one minute
-of 300 instruments in one batch, into that table.
+of 300 instruments in one batch, into that table; `candle-retention`: a week of one instrument removed from it;
+`candle-size`: the table with its index. It takes about four minutes and 6 GB of disk, so it is measured on request.
 """
 
 import random
+import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from datetime import timedelta
@@ -21,13 +23,15 @@ from sqlalchemy.orm import Session
 
 from bench.registry import Measured, distribution, figure
 from feeds import candle_rows
-from models.session import build_engine
+from models.session import SessionFactory, build_engine, build_sessions
+from runtime.errors import OperatorError
 from runtime.migrate import upgrade_to_head
 from runtime.postgres import EmbeddedPostgres
 from trading.candle import Candle
 from trading.clock import from_ms
 
-INSTRUMENTS, DAYS, SAMPLES = 300, 60, 200
+INSTRUMENTS, DAYS, SAMPLES, REMOVALS = 300, 60, 200, 20
+NEEDED_BYTES = 10 * 2**30
 START = from_ms(1_767_225_600_000)
 PX = Decimal("60000.1")
 MINUTE, DAY = timedelta(minutes=1), timedelta(days=1)
@@ -42,8 +46,10 @@ _LAST = text("SELECT * FROM candles WHERE inst_id = :inst_id AND bar = '1m' ORDE
 _SPAN = text("SELECT * FROM candles WHERE inst_id = :inst_id AND bar = '1m' AND ts >= :first AND ts < :last")
 
 
-@figure("candle-query")
+@figure("candle-query", on_request=True)
 def candle_query() -> Iterator[Measured]:
+    if shutil.disk_usage(tempfile.gettempdir()).free < NEEDED_BYTES:
+        raise OperatorError(f"candle-query needs {NEEDED_BYTES >> 30} GB free in {tempfile.gettempdir()}; set TMPDIR")
     with tempfile.TemporaryDirectory() as folder, EmbeddedPostgres(Path(folder)) as server:
         upgrade_to_head(server.url)
         engine = build_engine(server.url)
@@ -68,6 +74,9 @@ def candle_query() -> Iterator[Measured]:
             yield _measured("holes", holes)
             session.rollback()
             yield _written(session)
+            yield _removed(build_sessions(engine))
+            size = session.scalar(text("SELECT pg_total_relation_size('candles')")) or 0
+            yield Measured("candle-size", round(size / 2**30, 2), "GB", INSTRUMENTS * DAYS * 1440)
         engine.dispose()
 
 
@@ -94,3 +103,13 @@ def _written(session: Session) -> Measured:
         session.commit()
         samples.append((perf_counter() - began) * 1000)
     return distribution("candle-write", samples, "ms")
+
+
+def _removed(sessions: SessionFactory) -> Measured:
+    """What the hourly sweep does with a series that is a week too long."""
+    samples = []
+    for number in range(1, REMOVALS + 1):
+        began = perf_counter()
+        candle_rows.remove_older(sessions, f"C{number}-USDT-SWAP", "1m", (DAYS - 7) * DAY)
+        samples.append((perf_counter() - began) * 1000)
+    return distribution("candle-retention", samples, "ms")

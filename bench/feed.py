@@ -2,15 +2,19 @@
 
 Fifty instruments, four candle bars and the ticker of each: 250 subscriptions. The feed has one core, the server and
 Redis share the other. `feed-latency`: 5,000 messages a second; from the server's stamp (ms) until the word is in Redis.
-`feed-ceiling`: messages a second when the server sends as fast as it is read; the market feed writes to Redis, where
-newer words supersede older ones within one write; ccxt.pro and cryptofeed only parse and call back. cryptofeed is
-measured where `pip install cryptofeed` has put it into .venv; its candle address, which OKX has moved, is patched.
+`feed-ceiling`: messages a second when the server sends as fast as it is read, in rounds: in each round every client
+hears the same for the same time, one after the other, on the same server; what is quoted is the median of the rounds,
+and the ratios are medians of each round's ratio. The market feed writes to Redis; of messages that have come at once it
+reads, of what only the newest word counts, that one (`feeds/thinning.py`). `okxbot, each read` is the same feed reading
+every message. ccxt.pro and cryptofeed read every message and hand it to a callback that only counts; they write
+nothing. What of them had to be patched stands at their functions in `bench/feed_client.py`. cryptofeed is measured
+where it is installed apart from the bot: `python3 -m venv .venv-peers && .venv-peers/bin/pip install cryptofeed`.
 `feed-memory`: the largest size of the feed's process after the flood, everything it imports included.
 `snapshot`: three timeframes of 700 closed bars, a new one each, read from Redis and turned into every indicator.
 """
 
-import importlib.util
 import json
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -23,6 +27,8 @@ from time import perf_counter
 from typing import Any
 
 import numpy as np
+from rich.console import Console
+from rich.progress import track
 
 from bench.registry import Measured, distribution, figure
 from exchange.market_series import SeriesCache
@@ -37,7 +43,8 @@ from trading.indicators import frame_indicators
 from trading.regime import regime_of
 from trading.volume_profile import volume_profile
 
-SECONDS = 8.0
+SECONDS, CEILING_SECONDS, ROUNDS = 8.0, 5.0, 3
+PEERS_PYTHON = Path(__file__).resolve().parents[1] / ".venv-peers" / "bin" / "python"
 RATE = 5000
 CONNECTIONS = 3  # the feed spreads 250 subscriptions over so many
 FRAMES = ("5m", "1H", "4H")
@@ -58,13 +65,24 @@ def feed_latency() -> Measured:
 
 @figure("feed-ceiling")
 def feed_ceiling() -> Iterator[Measured]:
-    peers = ["ccxt"] + (["cryptofeed"] if importlib.util.find_spec("cryptofeed") else [])
+    clients = ["okxbot", "okxbot-each", "ccxt"] + (["cryptofeed"] if PEERS_PYTHON.exists() else [])
+    rates: dict[str, list[float]] = {client: [] for client in clients}
+    heard, memory = dict.fromkeys(clients, 0), 0.0
+    rounds = [(client, number) for number in range(ROUNDS) for client in clients]
     with _market(0) as port, tempfile.TemporaryDirectory() as folder, EmbeddedRedis(Path(folder)) as redis:
-        ours = _client("okxbot", port, redis.url)
-        yield _ceiling("okxbot", ours)
-        yield Measured("feed-memory", round(ours["memory_mb"], 1), "MB", 1)
-        for peer in peers:
-            yield _ceiling(peer, _client(peer, port))
+        for client, _ in track(rounds, "feeds in turn", console=Console(stderr=True)):
+            found = _client(client, port, redis.url, seconds=CEILING_SECONDS)
+            rates[client].append(found["messages"] / found["seconds"])
+            heard[client] += found["messages"]
+            memory = max(memory, found["memory_mb"]) if client == "okxbot" else memory
+    for client in clients:
+        name = client.replace("-each", ", each read")
+        yield Measured(f"feed-ceiling {name}", round(statistics.median(rates[client])), "msg/s", heard[client])
+    for peer in clients[2:]:
+        for own, name in (("okxbot", "okxbot"), ("okxbot-each", "each read")):
+            ratio = statistics.median(a / b for a, b in zip(rates[own], rates[peer], strict=True))
+            yield Measured(f"feed-ratio {name} to {peer}", round(ratio, 2), "times", ROUNDS)
+    yield Measured("feed-memory", round(memory, 1), "MB", ROUNDS)
 
 
 @figure("snapshot")
@@ -92,10 +110,6 @@ def snapshot() -> Measured:
             volume_profile(series["5m"])
             samples.append((perf_counter() - began) * 1000)
     return distribution("snapshot", samples[20:], "ms")
-
-
-def _ceiling(who: str, found: dict[str, Any]) -> Measured:
-    return Measured(f"feed-ceiling {who}", round(found["messages"] / found["seconds"]), "msg/s", found["messages"])
 
 
 def _candles(bar: str, count: int, dice: np.random.Generator) -> Iterator[Candle]:
@@ -127,10 +141,11 @@ def _market(rate: float) -> Iterator[int]:
         server.wait()
 
 
-def _client(who: str, port: int, *more: str) -> dict[str, Any]:
+def _client(who: str, port: int, redis_url: str, *, seconds: float = SECONDS) -> dict[str, Any]:
+    python = str(PEERS_PYTHON) if who == "cryptofeed" else sys.executable
     done = subprocess.run(
-        [sys.executable, "-m", "bench.feed_client", who, str(port), str(SECONDS), *more],
-        capture_output=True, text=True, timeout=SECONDS + 60, check=False,
+        [python, "-m", "bench.feed_client", who, str(port), str(seconds), redis_url],
+        capture_output=True, text=True, timeout=seconds + 60, check=False,
     )  # fmt: skip
     lines = [line for line in done.stdout.splitlines() if line.startswith("{")]
     if not lines:

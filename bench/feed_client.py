@@ -1,8 +1,9 @@
 """A feed under load, in a process of its own on one core: `python -m bench.feed_client WHO PORT SECONDS [REDIS_URL]`.
 
-WHO is `okxbot` (the market feed's own parts, into Redis), `ccxt` (ccxt.pro) or `cryptofeed`, which only hand what they
-parsed to a callback. All subscribe to the same channels on the same server. Prints one JSON object: messages handled,
-seconds, processor seconds, and for okxbot the milliseconds from the server's stamp until the word was in Redis.
+WHO is `okxbot` (the market feed's own parts, into Redis), `okxbot-each` (the same, reading every message), `ccxt`
+(ccxt.pro) or `cryptofeed`, which only hand what they parsed to a callback. All subscribe to the same channels on the
+same server. Prints one JSON object: messages handled, seconds, processor seconds, the largest size of the process, and
+for okxbot the milliseconds from the server's stamp until the word was in Redis.
 """
 
 import asyncio
@@ -17,6 +18,7 @@ from typing import Any
 
 INSTRUMENTS = tuple(f"C{number:02d}-USDT-SWAP" for number in range(50))
 BARS = ("5m", "15m", "1H", "4H")
+AIOHTTP_OVERHEAD = 128
 
 
 def largest_mb() -> float:
@@ -34,9 +36,12 @@ class Count:
         self.cpu = 0.0
         self.late: list[float] = []
 
-    def one(self) -> None:
+    def began_now(self) -> None:
         if self.began is None:
             self.began, self.cpu = monotonic(), process_time()
+
+    def one(self) -> None:
+        self.began_now()
         self.messages += 1
 
     def show(self) -> None:
@@ -51,14 +56,15 @@ class Count:
         print(json.dumps(found))
 
 
-def okxbot(port: int, seconds: float, redis_url: str, count: Count) -> None:
-    """Candles and tickers through the parts the market feed is made of."""
+def okxbot(port: int, seconds: float, redis_url: str, count: Count, *, thin: bool) -> None:
+    """Candles and tickers through the parts the market feed is made of; `thin` as the feed is."""
     from sqlalchemy import create_engine
 
     from exchange.market_cache import MarketCache
     from exchange.market_writer import MarketWriter
     from exchange.redis_client import build_redis
     from exchange.websocket import Push
+    from feeds import subscriptions
     from feeds.candle_intake import CandleIntake
     from feeds.candle_store import CandleStore
     from feeds.channel_watch import ChannelWatch
@@ -69,6 +75,8 @@ def okxbot(port: int, seconds: float, redis_url: str, count: Count) -> None:
     from models.session import build_sessions
     from trading.clock import wall_ms
 
+    if not thin:
+        subscriptions.newest = lambda payloads: payloads
     sys.setswitchinterval(SWITCH_S)
     redis = build_redis(redis_url)
     # Neither is started: what they would do is off the hot path.
@@ -80,7 +88,7 @@ def okxbot(port: int, seconds: float, redis_url: str, count: Count) -> None:
     stamps: list[int] = []
 
     def quote(push: Push) -> None:
-        count.one()
+        count.began_now()
         stamps.append(int(push.data[-1]["ts"]))
         board.push(push)
 
@@ -92,7 +100,7 @@ def okxbot(port: int, seconds: float, redis_url: str, count: Count) -> None:
         stamps.clear()
 
     def candle(push: Push) -> None:
-        count.one()
+        count.began_now()
         intake.push(push)
         count.late.append(wall_ms() - int(push.data[-1][7]))
 
@@ -106,13 +114,29 @@ def okxbot(port: int, seconds: float, redis_url: str, count: Count) -> None:
     business.add(candle_args(INSTRUMENTS, BARS))
     public.add([{"channel": "tickers", "instId": inst_id} for inst_id in INSTRUMENTS])
     _for(seconds, count)
+    # Those superseded before they were read are counted, too: their newer word is in Redis.
+    count.messages = business.received + public.received
     count.show()
     os._exit(0)
 
 
 def ccxt_pro(port: int, seconds: float, count: Count) -> None:
-    """ccxt.pro: its own parsing and caches; every message handled counts."""
+    """ccxt.pro: its own parsing and caches; every message handled counts. Patched: its address, its list of
+    instruments, and its bookkeeping in aiohttp's buffer: it takes messages out and gives back their sizes, but not the
+    128 bytes that aiohttp adds to each of them, so that a flood would make aiohttp stop reading.
+    """
     import ccxt.pro
+    from ccxt.async_support.base.ws.client import Client
+
+    take_all = Client.receive_loop
+
+    def receive_loop(self: Any) -> None:
+        if not self.closed() and self.buffer and len(self.buffer) > 1:
+            message, size = self.buffer[-1]
+            self.buffer[-1] = (message, size + AIOHTTP_OVERHEAD * (len(self.buffer) - 1))
+        take_all(self)
+
+    Client.receive_loop = receive_loop
 
     class Counted(ccxt.pro.okx):  # type: ignore[misc]
         def handle_message(self, client: Any, message: Any) -> None:
@@ -152,14 +176,21 @@ def ccxt_pro(port: int, seconds: float, count: Count) -> None:
 
 
 def cryptofeed(port: int, seconds: float, count: Count) -> None:
-    """cryptofeed: one candle interval a feed; its candle channels moved to OKX's business address are patched."""
+    """cryptofeed: one candle interval a feed. Patched: the address (OKX has moved candles to /business; here all are
+    served on one), its demand for TLS, and its list of instruments, which it would fetch from OKX.
+    """
     from cryptofeed import FeedHandler
     from cryptofeed.connection import WebsocketEndpoint
     from cryptofeed.defines import CANDLES, TICKER
     from cryptofeed.exchanges import OKX
     from cryptofeed.symbols import Symbols
 
-    OKX.websocket_endpoints = [WebsocketEndpoint(f"ws://127.0.0.1:{port}/ws/v5/public", options={"compression": None})]
+    class WithoutTls(str):
+        def startswith(self, *prefix: Any) -> bool:
+            return prefix == ("wss://",) or super().startswith(*prefix)
+
+    address = WithoutTls(f"ws://127.0.0.1:{port}/ws/v5/public")
+    OKX.websocket_endpoints = [WebsocketEndpoint(address, options={"compression": None})]
     names = {f"{inst_id.split('-')[0]}-USDT-PERP": inst_id for inst_id in INSTRUMENTS}
     info = {"tick_size": dict.fromkeys(names, "0.1"), "instrument_type": dict.fromkeys(names, "perpetual")}
     Symbols.set(OKX.id, names, info)
@@ -199,8 +230,8 @@ if __name__ == "__main__":
     os.sched_setaffinity(0, {0})
     who, port_, seconds_ = sys.argv[1], int(sys.argv[2]), float(sys.argv[3])
     match who:
-        case "okxbot":
-            okxbot(port_, seconds_, sys.argv[4], Count())
+        case "okxbot" | "okxbot-each":
+            okxbot(port_, seconds_, sys.argv[4], Count(), thin=who == "okxbot")
         case "ccxt":
             ccxt_pro(port_, seconds_, Count())
         case "cryptofeed":

@@ -1,8 +1,10 @@
 """The market behind the feed's figures: a lean WebSocket server that speaks as much of OKX as a client needs.
 
 `python -m bench.feed_load PORT RATE`: acknowledges whatever is subscribed, then pushes on it in turn, RATE messages a
-second on each connection, or as fast as the client reads with RATE 0. Each push carries the server's wall time in `ts`
-(ms), a candle in its fifth figure from the end. A forming bar now and then closes. Any path will do.
+second on each connection, or as fast as the client reads with RATE 0. Pushes begin a second after the last
+subscription. Each carries the server's wall time in `ts` (ms), a candle in its third figure from the end. A forming bar
+now and then closes. Any path will do. With RATE 0 the pushes up to the close of a bar are made once and sent again with
+the next bar's time in them, so that it is the client, not this server, that is measured.
 """
 
 import asyncio
@@ -18,7 +20,8 @@ import uvloop
 from trading.clock import wall_ms
 
 GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
-AT_ONCE = 32
+PIECE = 65_536
+QUIET_S = 1.0
 CONFIRM_EVERY = 500  # pushes of a candle channel
 
 
@@ -31,6 +34,8 @@ def frame(payload: bytes) -> bytes:
 
 class Market:
     """What one connection is told."""
+
+    subscribed_at = 0.0  # the last subscription on any connection
 
     def __init__(self) -> None:
         self.args: list[dict[str, str]] = []
@@ -46,8 +51,8 @@ class Market:
         now = str(wall_ms())
         px = 60_000 + count % 97 / 10
         if arg["channel"].startswith("candle"):
-            confirmed, bar = count % CONFIRM_EVERY == 0, count // CONFIRM_EVERY
-            opened = str(1_767_225_600_000 + bar * 300_000)
+            confirmed, bar = count % CONFIRM_EVERY == 0, (count - 1) // CONFIRM_EVERY
+            opened = opens(bar)
             row: Any = [opened, str(px), str(px + 5), str(px - 5), str(px + 1), "1520.5", "15.205", now,
                         "1" if confirmed else "0"]  # fmt: skip
         else:
@@ -58,6 +63,10 @@ class Market:
                 "ts": now,
             }  # fmt: skip
         return frame(orjson.dumps({"arg": arg, "data": [row]}))
+
+
+def opens(bar: int) -> str:
+    return str(1_767_225_600_000 + bar * 300_000)
 
 
 async def receive(reader: asyncio.StreamReader) -> tuple[int, bytes]:
@@ -96,6 +105,7 @@ async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, rate
                 for arg in orjson.loads(data)["args"]:
                     writer.write(frame(orjson.dumps({"event": "subscribe", "arg": arg, "connId": "a"})))
                     market.args.append(arg)
+                    Market.subscribed_at = monotonic()
                     market.begun.set()
     except (asyncio.IncompleteReadError, ConnectionError):
         pass  # the client has gone, which ends the measurement
@@ -106,18 +116,30 @@ async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, rate
 
 async def push(market: Market, writer: asyncio.StreamWriter, rate: float) -> None:
     await market.begun.wait()
-    await asyncio.sleep(1.0)  # until everything is subscribed
+    while (left := Market.subscribed_at + QUIET_S - monotonic()) > 0:  # noqa: ASYNC110 - it sleeps as long as it must
+        await asyncio.sleep(left)
+    if not rate:
+        await flood(market, writer)
     began, sent = monotonic(), 0
     while True:
-        if rate:
-            due = int((monotonic() - began) * rate) - sent
-            for _ in range(due):
-                writer.write(market.next())
-            sent += max(due, 0)
-            await asyncio.sleep(0.001)
-        else:
-            writer.write(b"".join(market.next() for _ in range(AT_ONCE)))
+        due = int((monotonic() - began) * rate) - sent
+        for _ in range(due):
+            writer.write(market.next())
+        sent += max(due, 0)
+        await asyncio.sleep(0.001)
         await writer.drain()
+
+
+async def flood(market: Market, writer: asyncio.StreamWriter) -> None:
+    """As fast as the client reads: bar after bar of the same pushes."""
+    made = b"".join(market.next() for _ in range(CONFIRM_EVERY * len(market.args)))
+    bar = 0
+    while True:
+        for at in range(0, len(made), PIECE):
+            writer.write(made[at : at + PIECE])
+            await writer.drain()
+        made = made.replace(opens(bar).encode(), opens(bar + 1).encode())
+        bar += 1
 
 
 async def main(port: int, rate: float) -> None:
