@@ -23,6 +23,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from soak import containers, crash, feed, flatten_race, full_disk, halt_race, random_schedules
 from soak import hours as long_run
+from soak import stale as stale_data
 from soak.engine import NoEngine
 from soak.lean import lean_stack
 from soak.whole import whole_bot
@@ -97,12 +98,19 @@ def feed_day(
     _finish(_feed(file, kills, seed))
 
 
+@app.command()
+def stale(rounds: Annotated[int, typer.Option(min=1)] = 2) -> None:
+    """Entries decided while channels of the market feed are silenced: none may reach the exchange."""
+    _finish(_stale(rounds))
+
+
 @app.command("all")
 def everything(count: Annotated[int, typer.Option(min=1, help="Random schedules.")] = 200, seed: Seed = 1) -> None:
     """All of them, one after the other."""
     _finish(
-        _halt(2500, seed), _flatten(20), _feed(None, 50, seed), _crash(""), _hours(6, seed), _schedules(count, seed)
-    )
+        _halt(2500, seed), _flatten(20), _feed(None, 50, seed), _stale(2), _crash(""), _hours(6, seed),
+        _schedules(count, seed),
+    )  # fmt: skip
 
 
 def _crash(only: str) -> dict[str, Any]:
@@ -173,6 +181,14 @@ def _feed(file: Path | None, kills: int, seed: int) -> dict[str, Any]:
         for found in _progress("a day of the feed", feed.feed_day(folder, file, kills, seed), kills + 1):  # noqa: B007
             pass
     return {"proof": "feed-day"} | asdict(found)
+
+
+def _stale(rounds: int) -> dict[str, Any]:
+    report = stale_data.Stale()
+    with _folder() as folder, whole_bot(folder / "home") as bot:
+        for _ in _progress("stale data", stale_data.run(bot, rounds, report), rounds * len(stale_data.EPISODES)):
+            pass
+    return {"proof": "stale-data"} | asdict(report)
 
 
 def _flatten(times: int) -> dict[str, Any]:
