@@ -6,10 +6,11 @@ decision is made, for every cycle; `close-to-intent` to the moment the order's i
 closes. All instruments close in the same millisecond.
 
 For enough orders in a few minutes the market runs 2.5 times faster than by default (a 5m candle closes every two
-seconds, so that the rest of the bot is busier than it would be), and the limits on how often it may enter, and for how
-much reward, are loosened.
-It ends with the fortieth order, or after seven minutes. Candles that closed in the first half minute after the first
-decision do not count: the machine is still busy starting the rest.
+seconds, so that the rest of the bot is busier than it would be), the limits on how often it may enter, and for how much
+reward, are loosened, and what is open is flattened every twenty seconds, for a bot that holds positions has no room for
+entries. Candles that close from the flattening until a second after its resume do not count, nor those of the first half
+minute after the first decision: the machine is still busy starting the rest.
+It ends with the fortieth order, or after ten minutes.
 """
 
 import json
@@ -34,9 +35,9 @@ from runtime.errors import OperatorError
 from trading.clock import wall_now
 
 SPEED = 150
-SECONDS = 420
+SECONDS = 600
 ORDERS = 40
-LOOK_EVERY_S = 15
+LOOK_EVERY_S = 20
 LOOSE = {
     "MAX_ENTRIES_PER_HOUR": "100",
     "REENTRY_COOLDOWN_MIN": "0",
@@ -132,11 +133,15 @@ def whole_bot_figures() -> list[Measured]:
         first = first_decision_s(bot, began)
         time.sleep(30)
         memory = proportional_mb(bot)
-        exports, counted_from = bot.exports(), wall_now()
-        way = latencies(exports, counted_from)
+        exports, quiet = bot.exports(), []
+        way = Latencies()
         while len(way.order) < ORDERS and time.monotonic() - began < SECONDS:
+            since = wall_now()
             time.sleep(LOOK_EVERY_S)
-            way = latencies(exports, counted_from)
+            quiet.append((since, wall_now()))
+            time.sleep(1)  # the last candle's orders arrive
+            way = latencies(exports, quiet)
+            _make_room(bot)
     # Orders are rare: how many there were is a figure of its own, and one order is no distribution.
     found = [
         Measured("first-decision", round(first, 1), "s", 1),
@@ -149,6 +154,13 @@ def whole_bot_figures() -> list[Measured]:
     return found
 
 
+def _make_room(bot: Running) -> None:
+    """Close what is open, and let entries in again."""
+    bot.okxbot("flatten")
+    bot.okxbot("resume")
+    time.sleep(1)
+
+
 DECIDED = "SELECT inst_id, slot, decided_at FROM decision_cycles WHERE decided_at IS NOT NULL"
 ORDERED = """
     SELECT c.inst_id, c.slot, o.cl_ord_id, m.sent_at
@@ -158,8 +170,9 @@ ORDERED = """
 """
 
 
-def latencies(exports: dict[str, str], since: datetime) -> Latencies:
-    """What the exchange's ledger and the bot's own rows say of the cycles whose candle closed `since` (wall)."""
+def latencies(exports: dict[str, str], quiet: list[tuple[datetime, datetime]]) -> Latencies:
+    """What the exchange's ledger and the bot's own rows say of the cycles whose candle closed in a `quiet` span (wall,
+    start and end)."""
     with httpx.Client(base_url=exports["OKX_REST_URL"], trust_env=False) as client:
         ledger = f"http://127.0.0.1:{client.get('/paper/clock').json()['admin_port']}/paper/ledger"
         closes = client.get(ledger, params={"kind": "bar_close", "limit": 20000}).json()["entries"]
@@ -167,7 +180,7 @@ def latencies(exports: dict[str, str], since: datetime) -> Latencies:
     closed = {
         (row["instId"], int(row["market_ms"])): int(row["wall_us"])
         for row in closes
-        if row["bar"] == "5m" and int(row["wall_us"]) >= since.timestamp() * 1e6
+        if row["bar"] == "5m" and any(a.timestamp() <= int(row["wall_us"]) / 1e6 <= b.timestamp() for a, b in quiet)
     }
     arrived = {cl_ord_id: int(row["wall_us"]) for row in requests for cl_ord_id in row["clOrdIds"]}
     connection = psycopg2.connect(exports["DATABASE_URL"])
