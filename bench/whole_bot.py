@@ -6,10 +6,10 @@ decision is made, for every cycle; `close-to-intent` to the moment the order's i
 closes. All instruments close in the same millisecond.
 
 For enough orders in a few minutes the market runs 2.5 times faster than by default (a 5m candle closes every two
-seconds, so that the rest of the bot is busier than it would be), the limits on how often it may enter, and for how much
-reward, are loosened, and what is open is flattened every twenty seconds, for a bot that holds positions has no room for
-entries. Candles that close from the flattening until a second after its resume do not count, nor those of the first half
-minute after the first decision: the machine is still busy starting the rest.
+seconds, so that the rest of the bot is busier than it would be), the limits on how often it may enter, and for how
+much reward, are loosened, and what is open is flattened every twenty seconds, for a bot that holds positions has no
+room for entries. Candles that close from the flattening until a second after its resume do not count, nor those of the
+first half minute after the first decision: the machine is still busy starting the rest.
 It ends with the fortieth order, or after ten minutes.
 """
 
