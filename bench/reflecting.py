@@ -46,7 +46,7 @@ def reflection_delays() -> list[Measured]:
             exports = bot.exports()
             began = wall_now()
             time.sleep(MINUTE_S)
-            before = latencies(exports, began).decision
+            before = latencies(exports, [(began, wall_now())]).decision
             person = subprocess.Popen(
                 [sys.executable, "-m", "cli.main", "reflect"],
                 env=bot.environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
@@ -56,7 +56,7 @@ def reflection_delays() -> list[Measured]:
                     raise OperatorError("the reflection was not asked for within a minute")
                 began = wall_now()
                 time.sleep(MINUTE_S)
-                during = latencies(exports, began).decision
+                during = latencies(exports, [(began, wall_now())]).decision
             finally:
                 person.kill()
                 person.wait()
