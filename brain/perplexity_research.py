@@ -32,7 +32,7 @@ VERSION = load("research_system").version
 KEPT = timedelta(hours=1)
 MAX_TOKENS = 800
 MAX_CHARS = 4000
-LINK = re.compile(r"https?://\S+")
+LINK = re.compile(r"https?://[^\s)\]>]+")
 
 
 class _Lenient(BaseModel):

@@ -83,7 +83,7 @@ def equity_curve(
         title=title,
         times=tuple(at for at, _ in kept),
         equity=tuple(float(value) for _, value in kept),
-        hold=tuple((at, float(value * first)) for at, value in held.items()),
+        hold=tuple((at, float(value * first)) for at, value in held.items()) if len(held) > 1 else (),
         zone=desk.settings.telegram_timezone,
     )
 
@@ -98,7 +98,8 @@ def candle_chart(
     rows = list(reversed(session.scalars(query.order_by(CandleRow.ts.desc()).limit(BARS)).all()))
     if len(rows) < 2:
         return None
-    end = rows[-1].ts + timedelta(seconds=BAR_SECONDS[bar])
+    # A trade that has just closed did so in the bar that still runs.
+    end = until or rows[-1].ts + timedelta(seconds=BAR_SECONDS[bar])
     trades = session.scalars(
         select(Trade).where(
             Trade.account_id == desk.ctx.account_id,

@@ -120,11 +120,18 @@ def _days(session: Session, account_id: int, after: int) -> int:
         .limit(AT_ONCE)
     ).all()
     for row in rows:
-        if row.period == "daily":
+        if row.period == "daily" and _was_lived(session, row):
             message = f"the day ended with {row.equity:,.2f} USDT"
             payload = {"slot": row.slot.isoformat()}
             notices.alert(session, account_id, "daily_summary", "INFO", message, payload=payload, market_at=row.slot)
     return rows[-1].id if rows else after
+
+
+def _was_lived(session: Session, daily: PerformanceSnapshot) -> bool:
+    """Whether anything was noted before that day ended: the day a first start comes after is nobody's."""
+    table = PerformanceSnapshot
+    earlier = select(table.id).where(table.account_id == daily.account_id, table.slot < daily.slot)
+    return session.scalar(earlier.limit(1)) is not None
 
 
 def _losses(session: Session, ctx: ExecutionContext) -> None:

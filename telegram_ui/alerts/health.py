@@ -21,6 +21,7 @@ from trading.clock import ClockUnavailable
 logger = structlog.get_logger()
 PATIENCE = 3  # times the freshness an entry demands
 ACCOUNT_SILENT = timedelta(seconds=180)  # reconciliation looks each minute
+FIRST_WORD_WITHIN = timedelta(seconds=120)
 MODEL_CALLS = 3
 MODEL_WITHIN = timedelta(minutes=30)
 
@@ -35,13 +36,17 @@ def check(desk: Desk) -> None:
         _tell(desk, name, look(desk, state))
 
 
-def _market_feed(desk: Desk, _state: BotState) -> str | None:
+def _market_feed(desk: Desk, state: BotState) -> str | None:
     settings = desk.settings
     if isinstance(settings, PaperSettings) and settings.paper_speed == "lockstep":
         return None
     ages = desk.present.feed_ages(settings.instruments)
     if ages is None:
         return "Redis does not answer: no market data, no entries"
+    if not ages:
+        began = state.started_at
+        waited = began is None or desk.ctx.clock.wall_now() - began > FIRST_WORD_WITHIN
+        return "the market feed has not said a word" if waited else None
     silent = []
     for channel, age in sorted(ages.items()):
         fresh = getattr(settings, f"fresh_{channel}_s", None)

@@ -14,6 +14,7 @@ from telegram_ui import curves
 from telegram_ui.alerts.policy import Batch
 from telegram_ui.commands.alerts import MARKS
 from telegram_ui.commands.playbook import change_line
+from telegram_ui.commands.trades import exit_words
 from telegram_ui.desk import Desk
 from telegram_ui.pictures.subjects import Subject
 from telegram_ui.text import (
@@ -122,7 +123,7 @@ def _closed(desk: Desk, session: Session, row: Alert) -> tuple[str, Subject | No
     held = duration(trade.closed_market_at - trade.opened_market_at)
     text = (
         f"{'✅' if trade.net_pnl > 0 else '❌'} {bold(coin(trade.inst_id))} {trade.side} closed by "
-        f"{escaped(trade.exit_reason)}: {bold(signed(trade.net_pnl) + ' USDT')}{r}\n"
+        f"{exit_words(trade.exit_reason)}: {bold(signed(trade.net_pnl) + ' USDT')}{r}\n"
         f"{price(trade.entry_px)} → {price(trade.exit_px)} after {held}; fees {signed(trade.fees)}, "
         f"funding {signed(trade.funding)}\n{_foot(row, desk)}"
     )

@@ -9,6 +9,7 @@ from telegram_ui.text import day_time, escaped
 
 MARKS = {"INFO": "ℹ️", "WARN": "⚠️", "CRITICAL": "🚨"}
 MOST = 100
+LONGEST = 240
 
 
 def alerts(desk: Desk, request: Request) -> Answer:
@@ -27,4 +28,4 @@ def alerts(desk: Desk, request: Request) -> Answer:
 
 def _block(row: Alert, desk: Desk) -> str:
     at = day_time(row.created_at, desk.zone)
-    return f"{MARKS[row.severity]} {at} · {escaped(row.kind)} #{row.id}\n{escaped(row.message)}"
+    return f"{MARKS[row.severity]} {at} · {escaped(row.kind)} #{row.id}\n{escaped(row.message, LONGEST)}"

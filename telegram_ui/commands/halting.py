@@ -37,7 +37,7 @@ def resume(desk: Desk, request: Request) -> Answer:
     why = f"{state.halt_kind}: {state.halt_reason}" if state.halted else "no baseline for today"
     lines = [
         f"Entries are refused ({escaped(why)}).",
-        f"Resuming re-bases: {bold(_rebased_words(desk, state))}.",
+        *([f"Resuming re-bases: {bold(words)}."] if (words := _rebased_words(desk, state)) else []),
         "Let it trade again?",
     ]
     return Answer(("\n".join(lines),), question=Question("resume", _halt_of(state)))
@@ -54,7 +54,8 @@ def resumed(desk: Desk, request: Request, detail: dict[str, str]) -> Answer:
         lifted = control.resume(desk.ctx, actor=request.actor, channel="telegram")
     except Refused as refusal:
         return Answer.of(f"Not resumed: {escaped(refusal)}")
-    return Answer.of(f"🟢 {bold('Trading again')}; lifted {escaped(lifted)}\nRe-based: {words}.")
+    rebased = f"\nRe-based: {words}." if words else ""
+    return Answer.of(f"🟢 {bold('Trading again')}; lifted {escaped(lifted)}{rebased}")
 
 
 def flatten(desk: Desk, request: Request) -> Answer:
@@ -104,4 +105,4 @@ def _rebased_words(desk: Desk, state: BotState) -> str:
         "peak": f"the equity peak {money(state.peak_equity)} → {money(state.equity)}",
     }
     parts = control.rebased_by_resume(desk.ctx)
-    return ", ".join(names[part] for part in parts) if parts else "nothing"
+    return ", ".join(names[part] for part in parts)

@@ -38,8 +38,8 @@ def performance(desk: Desk, request: Request) -> Answer:
     outcomes = [curves.outcome_of(trade) for trade in trades]
     hourly = [value for at, value in points if at.minute == at.second == at.microsecond == 0]
     found = figures(outcomes, [value for _, value in points], hourly)
-    title = "All time" if span is None else f"Last {span.days} days"
-    blocks = [f"{bold(title)} of market time\n{_figures(found, growth_pct(list(held.values())), cost)}"]
+    title = "Since the beginning" if span is None else f"Last {span.days} days"
+    blocks = [f"{bold(title)}, market time\n{_figures(found, growth_pct(list(held.values())), cost)}"]
     for name in ("strategy", "regime"):
         if outcomes:
             blocks.append(_groups(name, by_group(outcomes, name)))

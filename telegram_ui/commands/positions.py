@@ -1,7 +1,7 @@
 """/positions: each with entry, mark, profit in USDT and R, stop and target with their distance, plan and age."""
 
 from datetime import datetime
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from sqlalchemy import select
@@ -81,8 +81,16 @@ def condition(invalidation: Any) -> str:
     """A stored invalidation condition in words."""
     if not isinstance(invalidation, dict):
         return str(invalidation)
-    parts = (invalidation.get(name, UNKNOWN) for name in ("timeframe", "indicator", "comparison", "level"))
-    return " ".join(str(part) for part in parts)
+    parts = [str(invalidation.get(name, UNKNOWN)) for name in ("timeframe", "indicator", "comparison")]
+    return " ".join((*parts, _number(invalidation.get("level"))))
+
+
+def _number(level: Any) -> str:
+    """As prices are written; an indicator's level is a number, too."""
+    try:
+        return price(Decimal(str(level)))
+    except InvalidOperation:
+        return UNKNOWN if level is None else str(level)
 
 
 def _level(level: Decimal, mark: Decimal | None) -> str:

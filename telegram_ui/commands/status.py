@@ -67,9 +67,10 @@ def status(desk: Desk, _request: Request) -> Answer:
         blocks.append("No entries yet: waiting for the first reconciliation with the exchange.")
     if last is not None:
         action = (last.decision or {}).get("action") or ""
+        became = "" if action.lower() == last.outcome else f" → {escaped(last.outcome)}"
         blocks.append(
-            f"Last: {bold(coin(last.inst_id))} {clock_time(last.slot, desk.zone)} {escaped(action)} → "
-            f"{escaped(last.outcome)}\n{escaped(last.reason or 'no reason stored', 400)}\n/why {last.id}"
+            f"Last: {bold(coin(last.inst_id))} {clock_time(last.slot, desk.zone)} {escaped(action)}{became}\n"
+            f"{escaped(last.reason or 'no reason stored', 400)}\n/why {last.id}"
         )
     return Answer(tuple(blocks))
 

@@ -38,9 +38,13 @@ def _always(_words: tuple[str, ...]) -> bool:
     return True
 
 
-def help_(_desk: Desk, _request: Request) -> Answer:
-    """What there is."""
-    lines = [f"/{c.name}{' ' + escaped(c.usage) if c.usage else ''} – {escaped(c.summary)}" for c in COMMANDS.values()]
+def help_(_desk: Desk, request: Request) -> Answer:
+    """What there is, for whoever asks: whoever may not act is not told how."""
+    lines = [
+        f"/{c.name}{' ' + escaped(c.usage) if c.usage else ''} – {escaped(c.summary)}"
+        for c in COMMANDS.values()
+        if request.admin or not c.changes(())
+    ]
     return Answer.of("\n".join(lines))
 
 

@@ -49,9 +49,14 @@ def _block(row: Trade, desk: Desk) -> str:
     r = f", {signed(row.r_multiple)} R" if row.r_multiple is not None else ""
     held = duration(row.closed_market_at - row.opened_market_at)
     return (
-        f"{head}\n{signed(row.net_pnl)} USDT{r}, out by {escaped(row.exit_reason or UNKNOWN)} after {held}\n"
+        f"{head}\n{signed(row.net_pnl)} USDT{r}, out by {exit_words(row.exit_reason)} after {held}\n"
         f"{opened}: {price(row.entry_px)} → {price(row.exit_px)}"
     )
+
+
+def exit_words(reason: str | None) -> str:
+    """By what a trade ended, in words; whoever closes a single position flattens it."""
+    return {None: UNKNOWN, "flatten": "hand"}.get(reason) or escaped(reason)
 
 
 def _mark(row: Trade) -> str:

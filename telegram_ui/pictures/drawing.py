@@ -3,6 +3,7 @@
 from typing import Any
 
 from matplotlib import rc_context
+from matplotlib.axes import Axes
 from matplotlib.dates import date2num
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
@@ -37,8 +38,7 @@ def _equity(subject: EquityCurve) -> bytes:
         )  # fmt: skip
     upper.legend(loc="upper left", framealpha=0.8)
     upper.set_title(subject.title, loc="left", pad=12)
-    upper.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
-    upper.yaxis.set_major_locator(MaxNLocator(6))
+    equity_axis(upper)
     falls, peak = [], subject.equity[0]
     for value in subject.equity:
         peak = max(peak, value)
@@ -73,7 +73,8 @@ def _candles(subject: CandleChart) -> bytes:
                 color=ACCENT if filled else "none", edgecolors=INK if filled else SECOND, linewidths=1.6,
             )  # fmt: skip
     room = len(subject.bars) * width
-    panel.set_xlim(middles[0] - width, middles[-1] + room * 0.03)
+    last = max([middles[-1], *(date2num(mark.at) for mark in (*subject.entries, *subject.exits))])
+    panel.set_xlim(middles[0] - width, last + room * 0.03)
     panel.set_title(subject.title, loc="left", pad=12)
     panel.yaxis.set_major_formatter(FuncFormatter(_price))
     panel.yaxis.set_major_locator(MaxNLocator(7))
@@ -127,7 +128,9 @@ def _profits(subject: StrategyProfits) -> bytes:
 
 def _calibration(subject: Calibration) -> bytes:
     figure, (panel,) = canvas()
-    panel.plot([0, 100], [0, 100], color=DIM, linestyle="--", linewidth=1.4, label="as good as its word")
+    panel.plot([0, 100], [0, 100], color=DIM, linestyle="--", linewidth=1.4)
+    panel.text(72, 72, "as good as its word", color=DIM, rotation=45, rotation_mode="anchor",
+               transform_rotates_text=True, ha="center", va="bottom", fontsize=13)  # fmt: skip
     stated = [100 * point[0] for point in subject.points]
     won = [100 * point[1] for point in subject.points]
     panel.plot(stated, won, color=ACCENT, linewidth=1.4)
@@ -147,8 +150,19 @@ def _calibration(subject: Calibration) -> bytes:
     panel.text(0.99, 0.03, "share that won ↑", transform=panel.transAxes, color=DIM, ha="right")
     if subject.brier is not None:
         panel.text(0.99, 0.09, f"Brier score {subject.brier:.3f}", transform=panel.transAxes, color=INK, ha="right")
-    panel.legend(loc="upper left", framealpha=0.8)
     return png(figure)
+
+
+def equity_axis(panel: Axes) -> None:
+    """Money, with decimals only where two neighbouring marks would read alike."""
+    panel.yaxis.set_major_locator(MaxNLocator(6))
+
+    def shown(value: float, _position: Any) -> str:
+        first, second = panel.get_yticks()[:2]
+        step = second - first
+        return f"{value:,.{0 if step >= 1 else 1 if step >= 0.1 else 2}f}"
+
+    panel.yaxis.set_major_formatter(FuncFormatter(shown))
 
 
 def _price(value: float, _position: Any) -> str:

@@ -1,7 +1,10 @@
 """Alerts reach everybody listed, once, through outages and restarts; the real application and the real streams."""
 
 import asyncio
+import os
 import socket
+import subprocess
+import sys
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
@@ -9,27 +12,32 @@ from time import monotonic
 
 import pytest
 import redis
-from sqlalchemy import select, update
+from sqlalchemy import delete, func, select, update
 
 from exchange.client import OkxExchange
 from models import (
     Alert,
     BotState,
+    CandleRow,
     LlmCall,
     PerformanceSnapshot,
     ReadingPosition,
     Reflection,
     RiskVerdict,
     TelegramDelivery,
+    Trade,
 )
+from paper.launch import launch
 from standins.telegram_api import Fault
 from telegram_ui.alerts import gathering, health, outbox
 from telegram_ui.alerts.policy import Batch, Pending
 from telegram_ui.alerts.service import AlertService
 from telegram_ui.alerts.wording import word
+from telegram_ui.desk import Desk
 from telegram_ui.pictures.painter import Painter
 from telegram_ui.present import Present
 from telegram_ui.service import build_application
+from tests.feeds.conftest import until
 from tests.telegram_ui.conftest import GUEST, OWNER, alone, golden
 from trading.clock import wall_now
 
@@ -193,6 +201,18 @@ def test_trades_are_told_with_reason_and_picture(seeded):
     assert [level.name for level in told[1].picture.levels] == ["entry", "stop", "target"]
 
 
+def test_the_picture_of_a_closed_trade_shows_its_exit_though_the_bar_still_runs(seeded):
+    now = seeded.ctx.clock.market_now()
+    with seeded.ctx.sessions.begin() as session:
+        trade = session.get_one(Trade, 6)
+        trade.closed_market_at = now - timedelta(minutes=1)
+        bar = session.scalar(select(func.max(CandleRow.ts)).where(CandleRow.bar == "5m"))
+        assert bar + timedelta(minutes=5) < trade.closed_market_at
+    closed = raise_alert(seeded, "-", kind="trade_closed", payload={"trade_id": 6})
+    exits = wording(seeded, closed, "trade_closed").picture.exits
+    assert exits[-1].at == now - timedelta(minutes=1)
+
+
 def test_the_daily_summary_has_figures_and_the_equity_curve(seeded):
     with seeded.ctx.sessions() as session:
         day = session.scalars(
@@ -251,6 +271,28 @@ def test_rows_become_alerts_once_and_old_ones_never(seeded):
     ]
 
 
+def test_a_day_is_summed_up_but_not_the_one_before_the_first_start(seeded):
+    def day_ends(days: int):
+        with seeded.ctx.sessions.begin() as session:
+            session.add(
+                PerformanceSnapshot(
+                    account_id=seeded.ctx.account_id, period="daily", slot=midnight + timedelta(days=days),
+                    equity=Decimal(10000), cash=Decimal(10000), upl=Decimal(0), open_positions=0, trades_closed=0,
+                    net_pnl_total=Decimal(0), fees_total=Decimal(0), funding_total=Decimal(0), llm_cost_usd=Decimal(0),
+                )
+            )  # fmt: skip
+        gathering.gather_rows(seeded.ctx)
+        return [kind for kind, *_ in kinds(seeded, last)]
+
+    midnight = seeded.ctx.clock.market_now().replace(hour=0, minute=0)
+    with seeded.ctx.sessions.begin() as session:
+        session.execute(delete(PerformanceSnapshot))
+    last = raise_alert(seeded, "the last one")
+    gathering.gather_rows(seeded.ctx)
+    assert day_ends(0) == []
+    assert day_ends(1) == ["daily_summary"]
+
+
 def test_streams_become_alerts_once_and_nonsense_is_passed_over(seeded, redis_url):
     client = redis.Redis.from_url(redis_url)
     client.xadd("market:alerts", {"payload": '{"reason": "before we looked"}'})
@@ -295,6 +337,52 @@ def test_a_silent_exchange_is_told_once_until_it_is_back(desk, bot):
     with desk.ctx.sessions() as session:
         found = session.scalars(select(Alert.kind).where(Alert.kind.in_(("exchange_down", "exchange_back")))).all()
     assert found == ["exchange_down", "exchange_back"]
+
+
+def test_a_market_feed_that_dies_is_told_once_until_it_is_back(desk, database_url, redis_url, broker_url, tmp_path):
+    """A real feed of a market that flows, killed; Redis holds what it said last."""
+    present = Present.at(redis_url)
+    changed = {"paper_speed": 60.0, "fresh_ticker_s": 3.0}
+    watched = Desk(replace(desk.ctx, settings=desk.settings.model_copy(update=changed)), present)
+    market = launch(tmp_path / "market", ["--speed", "60", "--admin", "--warmup-bars", "300"])
+    environment = {k: v for k, v in os.environ.items() if k in ("PATH", "HOME", "LANG")} | {
+        "PAPER_ACCOUNT_FILE": str(market.data / "account.json"), "PAPER_SPEED": "60", "OKXBOT_HOME": str(tmp_path),
+        "OKX_REST_URL": market.rest_url, "OKX_WS_URL": market.ws_url.removesuffix("/ws/v5"),
+        "DATABASE_URL": database_url, "REDIS_URL": redis_url, "CELERY_BROKER_URL": broker_url,
+    }  # fmt: skip
+
+    def feed():
+        return subprocess.Popen([sys.executable, "-m", "feeds.market"], env=environment, stdout=subprocess.DEVNULL)
+
+    def heard():
+        health.check(watched)
+        return told(desk, "market_feed_down", "market_feed_back")
+
+    down, back = ("market_feed_down", "CRITICAL"), ("market_feed_back", "INFO")
+    process = feed()
+    try:
+        until(lambda: {"ticker", "book"} <= set(present.feed_ages(watched.settings.instruments) or ()), 60)
+        assert heard() == []
+        process.kill()
+        until(lambda: heard() == [down], 60)
+        assert heard() == [down]
+        process.wait(30)
+        process = feed()
+        until(lambda: heard() == [down, back], 60)
+    finally:
+        process.kill()
+        process.wait(30)
+        market.stop()
+
+
+def test_a_market_feed_that_never_spoke_is_told_after_its_time(desk, bot, redis_url):
+    watched = Desk(replace(desk.ctx, settings=desk.settings.model_copy(update={"paper_speed": 60.0})),
+                   Present.at(redis_url))  # fmt: skip
+    for minutes, expected in ((1, []), (3, [("market_feed_down", "CRITICAL")])):
+        with bot.sessions.begin() as session:
+            session.execute(update(BotState).values(started_at=wall_now() - timedelta(minutes=minutes)))
+        health.check(watched)
+        assert told(desk, "market_feed_down") == expected
 
 
 def told(desk, *wanted):

@@ -12,8 +12,9 @@ from datetime import UTC, datetime, timedelta
 import psutil
 import pytest
 
-from telegram_ui.pictures.drawing import draw
+from telegram_ui.pictures.drawing import draw, equity_axis
 from telegram_ui.pictures.painter import Painter
+from telegram_ui.pictures.style import canvas
 from telegram_ui.pictures.subjects import Bar, Calibration, CandleChart, EquityCurve, Level, Mark, StrategyProfits
 
 T0 = datetime(2026, 1, 5, tzinfo=UTC)
@@ -44,6 +45,16 @@ SUBJECTS = {
 def test_everything_can_be_drawn(name):
     png = draw(SUBJECTS[name])
     assert struct.unpack(">II", png[16:24]) == (1080, 1080)
+
+
+@pytest.mark.parametrize("span", [0.3, 2, 30, 400, 9000])
+def test_the_marks_of_equity_read_differently_however_small_the_span(span):
+    figure, (panel,) = canvas()
+    equity_axis(panel)
+    panel.set_ylim(10_000 - span, 10_000)
+    figure.canvas.draw()
+    labels = [label.get_text() for label in panel.get_yticklabels()]
+    assert len(labels) == len(set(labels)) > 2
 
 
 def painters(before):
