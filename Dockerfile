@@ -16,7 +16,7 @@ RUN cd /build && /opt/okxbot/bin/python -m pip install --no-cache-dir --disable-
 FROM ${PYTHON_IMAGE}
 RUN groupadd -g 10001 okxbot && useradd -u 10001 -g 10001 -M -d /var/lib/okxbot -s /usr/sbin/nologin okxbot && \
     install -d -o okxbot -g okxbot -m 0700 /var/lib/okxbot /var/lib/okxbot/exchange /var/lib/okxbot/run \
-    /var/lib/okxbot/backups
+    /var/lib/okxbot/backups /var/lib/okxbot/counters
 COPY --from=build /opt/okxbot /opt/okxbot
 ENV PATH=/opt/okxbot/bin:$PATH OKXBOT_HOME=/var/lib/okxbot LOG_FORMAT=json PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1 OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 MALLOC_ARENA_MAX=2

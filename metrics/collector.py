@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import structlog
-from prometheus_client import CollectorRegistry
 from prometheus_client.metrics_core import Metric
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
@@ -70,7 +69,7 @@ class Bot(Collector):
             ("redis", self._feeds),
             ("broker", lambda: broker.of_the_queues(self.broker, wall_now())),
             ("services", lambda: processes.of_the_services(Home(self.settings.okxbot_home))),
-            ("workers", lambda: _of_the_workers(self.counters)),
+            ("workers", lambda: of_the_workers(self.counters)),
         )
 
     def _books(self) -> Iterable[Metric]:
@@ -96,6 +95,7 @@ class Bot(Collector):
         yield from broker.of_the_server(self.market)
 
 
-def _of_the_workers(folder: Path) -> Iterable[Metric]:
-    """What the processes have counted, those that ended included."""
-    return MultiProcessCollector(CollectorRegistry(), str(folder)).collect() if folder.is_dir() else ()
+def of_the_workers(folder: Path) -> Iterable[Metric]:
+    """What the processes have counted, those that ended and those of other containers included."""
+    files = [str(path) for path in sorted(folder.rglob("*.db"))]
+    return MultiProcessCollector.merge(files) if files else ()

@@ -16,7 +16,8 @@ from runtime.redis_acl import BOT, FLOWER, RedisPasswords, acl_lines
 
 FOLDER = Path(__file__).resolve().parent.parent
 FIRST_DOTENV = """# Settings of the containers; every one is in docs/configuration.md.
-# The profile `paper` starts the paper exchange; `paper,telegram` also Telegram. With TRADING_MODE=demo or live: empty.
+# The profile `paper` starts the paper exchange; `telegram` and `prometheus` can be added after commas. With
+# TRADING_MODE=demo or live: without `paper`.
 COMPOSE_PROFILES=paper
 """
 
@@ -57,7 +58,8 @@ def write_secrets(checkout: Path) -> list[str]:
     operator = folder.keep("redis.env", f"REDISCLI_AUTH={_fresh()}\n", 0o600).strip().partition("=")[2]
     folder.keep("redis_acl", "\n".join(acl_lines(RedisPasswords(bot, flower, operator))) + "\n")
     folder.keep("flower_basic_auth", f"okxbot:{_fresh()}")
-    folder.keep("metrics_basic_auth", f"okxbot:{_fresh()}")
+    metrics = folder.keep("metrics_basic_auth", f"okxbot:{_fresh()}")
+    folder.keep("metrics_password", metrics.partition(":")[2])  # alone, as Prometheus wants it
     folder.keep("grafana_admin_password", _fresh())
     dotenv = checkout / ".env"
     if not dotenv.exists():

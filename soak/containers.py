@@ -18,7 +18,7 @@ from typing import Any
 
 from runtime.compose_secrets import write_secrets
 from runtime.ports import free_port
-from soak.engine import BASE, Engine, make_base, standins
+from soak.engine import BASE, Engine, make_base, make_prometheus, standins
 from soak.process import CHECKOUT
 
 PROJECT = "okxbot-proof"
@@ -27,9 +27,13 @@ OFFICIAL = {
     "POSTGRES_IMAGE": "postgres:18.6",
     "REDIS_IMAGE": "valkey/valkey:9.1.2",
     "GRAFANA_IMAGE": "grafana/grafana:11.6.0",
+    "PROMETHEUS_IMAGE": "prom/prometheus:v3.5.0",
 }
 WORKERS = ("orchestrator", "haiku", "opus", "perplexity", "reflection", "trade", "protect", "account")
 OURS = (*WORKERS, "beat", "market-feed", "account-feed", "flower", "metrics", "exchange")
+# Queues that have had work once a first trade is filled; the rules analyst asks no model.
+COUNTING = ("cycle", "trade", "protect", "account")
+COUNTED_WITHIN = 120.0
 UP_WITHIN, TRADE_WITHIN, HEALTHY_WITHIN = 420.0, 600.0, 240.0
 Say = Callable[[str], None]
 
@@ -90,7 +94,7 @@ def stack(folder: Path, say: Say) -> Iterator[Stack]:
     """Images built, secrets made, nothing started yet; at the end nothing is left but the images."""
     engine = Engine.find()
     registry = all(engine.has(image) for image in OFFICIAL.values())
-    environment = {"OKXBOT_IMAGE": IMAGE, "COMPOSE_PROFILES": "paper"}
+    environment = {"OKXBOT_IMAGE": IMAGE, "COMPOSE_PROFILES": "paper,prometheus"}
     environment |= {
         f"PUBLISH_{name}": str(free_port()) for name in ("POSTGRES", "REDIS", "GRAFANA", "FLOWER", "METRICS")
     }
@@ -102,8 +106,9 @@ def stack(folder: Path, say: Say) -> Iterator[Stack]:
     engine.run("build", "-q", "-t", IMAGE, *arguments, str(CHECKOUT), timeout=1800)
     say("image built")
     if not registry:
-        environment |= standins(engine, IMAGE)
-    for name in ("docker-compose.yml", "grafana"):
+        environment |= standins(engine, IMAGE) | make_prometheus(engine, folder)
+    (folder / "metrics").mkdir()
+    for name in ("docker-compose.yml", "grafana", "metrics/prometheus.yml"):
         source = CHECKOUT / name
         (shutil.copytree if source.is_dir() else shutil.copy)(source, folder / name)
     write_secrets(folder)
@@ -132,6 +137,8 @@ def prove(folder: Path, say: Say) -> dict[str, Any]:
         unwell = bot.wait("all to be healthy", lambda: _healthy(bot), HEALTHY_WITHIN)
         memory = _memory(bot)
         say(f"{unwell} services healthy, {sum(memory.values())} MB")
+        counted = bot.wait("every worker's counters in Prometheus", partial(_counted, bot), COUNTED_WITHIN)
+        say(f"Prometheus has counted {counted}")
         failed += _halt_by_stream(bot)
         failed += _restarts(bot, say)
         backup = bot.compose("run", "--rm", "-T", "migrate", "okxbot", "backup").strip()
@@ -143,6 +150,7 @@ def prove(folder: Path, say: Say) -> dict[str, Any]:
         "up_s": round(up, 1),
         "first_fill_s": round(trade, 1),
         "memory_mb": memory,
+        "tasks_counted": counted,
         "failed": failed,
     }
 
@@ -159,6 +167,14 @@ def _healthy(bot: Stack) -> int:
 def _health(bot: Stack, service: str) -> str:
     """Docker's word for it: starting, healthy, unhealthy; empty for one without a check."""
     return str(bot.inspect(service)["State"].get("Health", {}).get("Status", ""))
+
+
+def _counted(bot: Stack) -> dict[str, int]:
+    """Tasks by queue as the Prometheus of the stack has them; empty until each queue that must have worked is there."""
+    query = ("promtool", "query", "instant", "http://127.0.0.1:9090", "sum by (queue) (okxbot_task_seconds_count)")
+    lines = bot.compose("exec", "-T", "prometheus", *query).splitlines()
+    found = {line.split('"')[1]: int(line.split("=> ")[1].split()[0]) for line in lines if "queue=" in line}
+    return found if set(COUNTING) <= set(found) else {}
 
 
 def _hardening(bot: Stack, service: str) -> list[str]:

@@ -86,6 +86,19 @@ def make_base(engine: Engine, folder: Path) -> None:
     archive.unlink()
 
 
+def make_prometheus(engine: Engine, folder: Path) -> dict[str, str]:
+    """Debian's Prometheus behind the interface of the official image; by compose's variable."""
+    image = "okxbot-proof/prometheus"
+    if not _answers([engine.docker, "image", "inspect", image]):
+        archive = folder / "prometheus.tar"
+        hook = '--customize-hook=install -d -o 65534 -g 65534 "$1/prometheus"'
+        command = ["mmdebstrap", "--variant=minbase", "--include=prometheus", hook, "bookworm", str(archive)]
+        _run(command, os.environ, check=True, timeout=900)
+        engine.run("import", "--change", 'ENTRYPOINT ["/usr/bin/prometheus"]', str(archive), image)
+        archive.unlink()
+    return {"PROMETHEUS_IMAGE": image}
+
+
 def standins(engine: Engine, okxbot_image: str) -> dict[str, str]:
     """PostgreSQL and Redis images from the bot's own, where the official ones cannot be had; by compose's variables."""
     made = {}

@@ -1,6 +1,7 @@
 """What several processes count adds up, one killed among them; samples say what a minute was like."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -8,11 +9,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from prometheus_client import CollectorRegistry
 from prometheus_client.core import GaugeMetricFamily
-from prometheus_client.multiprocess import MultiProcessCollector
 from sqlalchemy import select
 
+from metrics.collector import of_the_workers
 from metrics.samples import KEPT, Samples, quantile, store
 from models import HealthSample
 from models.session import build_engine, build_sessions
@@ -40,7 +40,7 @@ if sys.argv[1] == "killed":
 @pytest.fixture(scope="module")
 def counters(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Three processes ran three tasks each, one of which failed; one process was killed."""
-    folder = tmp_path_factory.mktemp("counters")
+    folder = tmp_path_factory.mktemp("counters") / "made by whoever counts first"
     environ = os.environ | {"PROMETHEUS_MULTIPROC_DIR": str(folder)}
     running = [subprocess.Popen([sys.executable, "-c", WORK, how], env=environ) for how in ("ends", "ends", "killed")]
     assert sorted(process.wait(60) for process in running) == [-signal.SIGKILL, 0, 0]
@@ -48,10 +48,18 @@ def counters(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_counts_of_all_processes_add_up_those_of_a_killed_one_too(counters: Path):
-    families = MultiProcessCollector(CollectorRegistry(), str(counters)).collect()
-    found = {(s.name, *s.labels.values()): s.value for family in families for s in family.samples}
+    found = {(s.name, *s.labels.values()): s.value for family in of_the_workers(counters) for s in family.samples}
     assert found["okxbot_task_failures_total", "cycle", "cycle.probe"] == 3
     assert found["okxbot_task_seconds_count", "cycle", "cycle.probe"] == 9
+
+
+def test_containers_with_the_same_process_ids_add_up(counters: Path, tmp_path: Path):
+    for name in ("orchestrator", "trade"):
+        shutil.copytree(counters, tmp_path / name)
+    assert {path.name for path in (tmp_path / "trade").iterdir()} == {path.name for path in counters.iterdir()}
+    found = {(s.name, *s.labels.values()): s.value for family in of_the_workers(tmp_path) for s in family.samples}
+    assert found["okxbot_task_failures_total", "cycle", "cycle.probe"] == 6
+    assert found["okxbot_task_seconds_count", "cycle", "cycle.probe"] == 18
 
 
 def test_a_sample_holds_gauges_and_what_happened_since_the_last(counters: Path):
@@ -59,7 +67,7 @@ def test_a_sample_holds_gauges_and_what_happened_since_the_last(counters: Path):
         gauge = GaugeMetricFamily("okxbot_feed_lag_seconds", "", labels=("instrument", "channel"))
         gauge.add_metric(("BTC", "ticker"), 1)
         gauge.add_metric(("ETH", "ticker"), 4)
-        return [gauge, *MultiProcessCollector(CollectorRegistry(), str(counters)).collect()]
+        return [gauge, *of_the_workers(counters)]
 
     samples = Samples()
     first = samples.of(look())

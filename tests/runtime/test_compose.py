@@ -17,7 +17,7 @@ from settings import load_settings
 CHECKOUT = Path(__file__).resolve().parents[2]
 COMPOSE = yaml.safe_load((CHECKOUT / "docker-compose.yml").read_text())
 SERVICES: dict[str, dict] = COMPOSE["services"]
-NOT_OURS = {"postgres", "redis", "grafana"}
+NOT_OURS = {"postgres", "redis", "grafana", "prometheus"}
 # Clients send to these addresses; they are the ones a person opens.
 PUBLISHED = {"postgres": 5432, "redis": 6379, "grafana": 3000, "flower": 5555, "metrics": 9464}
 
@@ -34,7 +34,7 @@ def seconds(text: str) -> int:
 
 
 def test_the_services_are_those_of_the_supervisor(table):
-    assert set(SERVICES) - {"grafana", "migrate"} == set(table)
+    assert set(SERVICES) - {"grafana", "prometheus", "migrate"} == set(table)
 
 
 @pytest.mark.parametrize("name", sorted(set(SERVICES) - {"migrate"}))
@@ -84,6 +84,33 @@ def test_no_secret_is_written_into_the_file():
                 name,
                 key,
             )
+
+
+def test_what_each_service_counts_lies_apart_and_is_read_by_metrics(table):
+    counting = {name for name, service in table.items() if "PROMETHEUS_MULTIPROC_DIR" in service.environment}
+    folders = {
+        name: Path(service["environment"]["PROMETHEUS_MULTIPROC_DIR"])
+        for name, service in SERVICES.items()
+        if "PROMETHEUS_MULTIPROC_DIR" in (service.get("environment") or {})
+    }
+    root = Path(SERVICES["metrics"]["environment"]["METRICS_COUNTERS"])
+    assert folders == {name: root / name for name in counting}, "process ids repeat from container to container"
+    assert all(f"counters:{root}" in SERVICES[name]["volumes"] for name in counting)
+    assert f"counters:{root}:ro" in SERVICES["metrics"]["volumes"]
+
+
+def test_the_prometheus_of_the_profile_reads_metrics_with_its_password_and_is_not_published(tmp_path):
+    prometheus = SERVICES["prometheus"]
+    assert prometheus["profiles"] == ["prometheus"]
+    assert "ports" not in prometheus, "it has no password"
+    (job,) = yaml.safe_load((CHECKOUT / "metrics" / "prometheus.yml").read_text())["scrape_configs"]
+    assert job["static_configs"] == [{"targets": ["metrics:9464"]}]
+    write_secrets(tmp_path)
+    secret = Path(job["basic_auth"]["password_file"]).name
+    assert secret in prometheus["secrets"]
+    password = (tmp_path / "secrets" / secret).read_text()
+    whole = (tmp_path / "secrets" / "metrics_basic_auth").read_text()
+    assert whole == f"{job['basic_auth']['username']}:{password}"
 
 
 def test_flower_is_given_no_key_of_the_bot():
