@@ -32,6 +32,8 @@ import psycopg2
 
 from bench.registry import Measured, distribution, figure
 from runtime.errors import OperatorError
+from runtime.home import Home
+from runtime.orphans import remove_database
 from trading.clock import wall_now
 
 SPEED = 150
@@ -88,6 +90,7 @@ def whole_bot(extra: dict[str, str]) -> Iterator[Running]:
             bot.process.terminate()
             bot.process.wait(90)
             bot.okxbot("down")
+            remove_database(Home(Path(folder) / "home").postgres)
 
 
 def first_decision_s(bot: Running, began: float, within_s: float = 180) -> float:

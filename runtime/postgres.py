@@ -22,7 +22,7 @@ from typing import Self
 import psycopg2
 
 from runtime.errors import OperatorError, file_trouble
-from runtime.orphans import PREFIX, note_of
+from runtime.orphans import PREFIX, note_of, remove_database
 from runtime.ports import free_port
 from runtime.postgres_binaries import postgres_programs
 from runtime.server_process import ServerProcess
@@ -250,6 +250,4 @@ class EmbeddedPostgres:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.stop()
-        place = self.cluster.folder.resolve()
-        shutil.rmtree(place, ignore_errors=True)
-        note_of(place).unlink(missing_ok=True)
+        remove_database(self.cluster.folder)

@@ -27,6 +27,7 @@ from models.session import build_engine, build_sessions
 from runtime.environment import Plan, plan_of
 from runtime.errors import OperatorError
 from runtime.home import Home
+from runtime.orphans import remove_database
 from runtime.supervision import SupervisorClient
 from settings import load_settings
 from soak.judge import Judge
@@ -158,6 +159,7 @@ def whole_bot(home: Path, *, everything: bool = False, **settings: str) -> Itera
             yield bot
     finally:
         _command(environment, "--down", *which)
+        remove_database(Home(home).postgres)
 
 
 def _command(environment: dict[str, str], *arguments: str) -> None:

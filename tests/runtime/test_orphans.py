@@ -42,6 +42,17 @@ def test_database_of_a_deleted_home_is_found_and_removed_and_others_are_not(tmp_
     assert find_orphans((state,)) == []
 
 
+def test_the_note_of_a_database_somebody_deleted_is_removed_too(tmp_path: Path) -> None:
+    lost = database(tmp_path, "lost", tmp_path / "home" / "postgres")
+    os.utime(note_of(lost), (LONG_AGO, LONG_AGO))
+    shutil.rmtree(lost)
+    (orphan,) = find_orphans((tmp_path,))
+    assert (orphan.folder, orphan.megabytes) == (lost, 0)
+    remove(orphan)
+    assert find_orphans((tmp_path,)) == []
+    assert not note_of(lost).exists()
+
+
 def test_home_made_anew_leaves_its_predecessors_database_an_orphan(tmp_path: Path) -> None:
     state, link = tmp_path / "state", tmp_path / "home" / "postgres"
     first = database(state, "first", link)
