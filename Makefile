@@ -28,7 +28,7 @@ soak: $(VENV)/.installed-dev ## The long proofs (about an hour); ARGS="schedules
 
 audit: ## Ask the public advisory database about the locked versions (needs the network)
 	@test -x '$(HERE)/.venv-audit/bin/pip-audit' || { python3 -m venv '$(HERE)/.venv-audit' && '$(HERE)/.venv-audit/bin/python' -m pip install -q pip-audit; }
-	@cd '$(HERE)' && exec .venv-audit/bin/pip-audit --disable-pip --require-hashes -r requirements.lock
+	@cd '$(HERE)' && exec .venv-audit/bin/pip-audit --strict --disable-pip --require-hashes -r requirements.lock
 
 containers: $(VENV)/.installed-dev ## Build the image and prove docker-compose.yml on a Docker engine
 	@cd '$(HERE)' && exec '$(PY)' -m soak containers

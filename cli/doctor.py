@@ -26,6 +26,7 @@ from runtime.redis_server import program_version, redis_program
 from runtime.unprivileged import unprivileged_user
 from settings import CHECKOUT, AnySettings, PaperSettings, SettingsError, load_settings
 from trading.clock import wall_now
+from trading.orders import AccountConfig
 
 MOST_SKEW_S = 5
 _PINNED = re.compile(r"^([A-Za-z0-9][A-Za-z0-9._-]*)(?:\[.*\])?==([^\s;\\]+)(?:\s*;\s*([^\\]+?))?\s*\\?$")
@@ -193,6 +194,11 @@ def check_key(settings: AnySettings) -> str:
         config = OkxExchange.from_settings(settings).account_config()
     except ReadFailed as failure:
         raise OperatorError(f"the exchange does not accept it: {failure}") from None
+    return judge_key(config)
+
+
+def judge_key(config: AccountConfig) -> str:
+    """What the exchange says of the key in use."""
     if "withdraw" in config.permissions:
         raise OperatorError("it may withdraw, the bot will not start with it: make one with read and trade permission")
     if "trade" not in config.permissions:

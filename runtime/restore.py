@@ -23,7 +23,7 @@ from runtime.backup import Description, count_rows, program, read_description
 from runtime.errors import OperatorError
 from runtime.migrate import SCRIPTS
 from runtime.postgres import DATABASE
-from runtime.roles import BOT, READER
+from runtime.roles import BOT, MAKE, READER
 from trading.clock import wall_now
 
 UNFINISHED = f"{DATABASE}_restoring"
@@ -56,8 +56,7 @@ def restore(dsn: str, path: Path, actor: str, say: Say) -> Description:
             _refuse_other_account(dsn, server, description)
             _execute(server, f'DROP DATABASE IF EXISTS "{UNFINISHED}"')
             for role in (BOT, READER):
-                if not _row(server, "SELECT 1 FROM pg_roles WHERE rolname = %s", role):
-                    _execute(server, f"CREATE ROLE {role} NOLOGIN")
+                _execute(server, MAKE.format(role=role))
             _execute(server, f'CREATE DATABASE "{UNFINISHED}" TEMPLATE template0')
             _fill(dsn, path, description, actor, say)
             _swap(server, say)

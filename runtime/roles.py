@@ -1,8 +1,9 @@
 """Who may do what in the database: the owner migrates, the bot works with rows, the reader only looks.
 
-Contract: `let_log_in(url, role, password)` gives a role of the migrations its password and its limits; `url` is the
-owner's. Safe to repeat. The password travels as a SCRAM verifier only: neither the server's log nor
-`pg_stat_activity` ever shows it. Raises `OperatorError` when the owner may not.
+Contract: `MAKE` makes a role that cannot log in, where there is none. `let_log_in(url, role, password)` gives a role of
+the migrations its password and its limits; `url` is the owner's. Safe to repeat. The password travels as a SCRAM
+verifier only: neither the server's log nor `pg_stat_activity` ever shows it. Raises `OperatorError` when the owner may
+not.
 """
 
 import psycopg2
@@ -13,6 +14,16 @@ from runtime.errors import OperatorError
 BOT, READER = "okxbot_bot", "okxbot_reader"
 # Connections a role may hold: all services of a bot at their pools' limits, and a few dashboards.
 MOST_CONNECTIONS = {BOT: 175, READER: 15}
+
+# Roles belong to the server, not to the database: another database may have made it, in this very moment.
+MAKE = """
+DO $$ BEGIN
+    IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '{role}') THEN
+        CREATE ROLE {role} NOLOGIN;
+    END IF;
+EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL;
+END $$
+"""
 
 
 def let_log_in(url: str, role: str, password: str) -> None:

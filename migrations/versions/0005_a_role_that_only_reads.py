@@ -9,6 +9,8 @@ Revises: 0004
 
 from alembic import op
 
+from runtime.roles import MAKE
+
 revision = "0005"
 down_revision = "0004"
 branch_labels = None
@@ -30,16 +32,7 @@ _COLUMNS = {
 
 
 def upgrade() -> None:
-    op.execute(
-        f"""
-        DO $$ BEGIN
-            IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '{ROLE}') THEN
-                CREATE ROLE {ROLE} NOLOGIN;
-            END IF;
-        EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL;
-        END $$
-        """
-    )
+    op.execute(MAKE.format(role=ROLE))
     op.execute(f"GRANT USAGE ON SCHEMA public TO {ROLE}")
     for table in _WHOLE:
         op.execute(f"GRANT SELECT ON {table} TO {ROLE}")

@@ -10,6 +10,8 @@ Revises: 0007
 
 from alembic import op
 
+from runtime.roles import MAKE
+
 revision = "0008"
 down_revision = "0007"
 branch_labels = None
@@ -25,17 +27,7 @@ KEPT_FOR_EVER = (
 
 
 def upgrade() -> None:
-    # Roles belong to the server: another database may have made it, in this very moment.
-    op.execute(
-        f"""
-        DO $$ BEGIN
-            IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '{ROLE}') THEN
-                CREATE ROLE {ROLE} NOLOGIN;
-            END IF;
-        EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL;
-        END $$
-        """
-    )
+    op.execute(MAKE.format(role=ROLE))
     op.execute(f"GRANT USAGE ON SCHEMA public TO {ROLE}")
     op.execute(f"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {ROLE}")
     op.execute(f"ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO {ROLE}")
