@@ -32,7 +32,14 @@ T = TypeVar("T")
 NO_ADMIN = "You may look, not change; TELEGRAM_ADMIN_IDS lists who may."
 GONE = "This button is no longer valid; send the command again."
 STALE = "That message is over a minute old and was not acted on; send it again if you still mean it."
+NOT_CHANGED, NOT_KNOWN = "Nothing was changed.", "Whether it was done is not known."
 HALT = "halt"
+# A database that is cut off says neither yes nor no for a quarter of an hour. Flatten takes up to 20 s of its own.
+WITHIN_S, HALT_WITHIN_S = 45.0, 10.0
+
+
+class SilentDatabase(SQLAlchemyError):
+    """Neither an answer nor an error in time."""
 
 
 class Conversation:
@@ -93,7 +100,8 @@ class Conversation:
             logger.warning("telegram_not_admin", user_id=incoming.user_id, command=name)
             await self._answer(incoming, Answer.of(NO_ADMIN))
         else:
-            answer = await self._safely(self._threads, command.run, request)
+            otherwise = NOT_KNOWN if changes else NOT_CHANGED
+            answer = await self._safely(self._threads, command.run, request, otherwise)
             await self._answer(incoming, answer, f"{name} {' '.join(words)}".strip())
 
     async def _halt(self, incoming: Incoming, command: Command, request: Request) -> None:
@@ -187,9 +195,7 @@ class Conversation:
             return
         request = Request(incoming.user_id, incoming.admin, incoming.update_id)
         act, detail = ACTIONS[question.action], dict(question.detail)
-        answer = await self._safely(
-            self._threads, lambda desk, asked: act(desk, asked, detail), request, "Whether it was done is not known."
-        )
+        answer = await self._safely(self._threads, lambda desk, asked: act(desk, asked, detail), request, NOT_KNOWN)
         await self._answer(incoming, answer)
 
     async def _answer(self, incoming: Incoming, answer: Answer, command: str = "") -> None:
@@ -218,7 +224,7 @@ class Conversation:
         threads: ThreadPoolExecutor,
         run: Callable[[Desk, Request], Answer],
         request: Request,
-        otherwise: str = "Nothing was changed.",
+        otherwise: str = NOT_CHANGED,
     ) -> Answer:
         try:
             return await self._run(threads, run, self._desk, request)
@@ -227,7 +233,13 @@ class Conversation:
             return _no_database(error, otherwise)
 
     async def _run(self, threads: ThreadPoolExecutor, call: Callable[..., T], *arguments: object) -> T:
-        return await asyncio.get_running_loop().run_in_executor(threads, partial(call, *arguments))
+        """On a thread. Raises SilentDatabase when that takes too long; the thread goes on and may still succeed."""
+        within_s = HALT_WITHIN_S if threads is self._halt_threads else WITHIN_S
+        working = asyncio.get_running_loop().run_in_executor(threads, partial(call, *arguments))
+        try:
+            return await asyncio.wait_for(working, within_s)
+        except TimeoutError:
+            raise SilentDatabase(f"no answer within {within_s:g} s") from None
 
     async def _acknowledge(self, incoming: Incoming, text: str | None = None) -> None:
         """End the button's waiting mark; a press may be too old for it, which changes nothing."""

@@ -69,7 +69,7 @@ def _difference(desk: Desk, numbers: list[int]) -> Answer:
         if not numbers and active.version == 1:
             return Answer.of("There is one version only.")
         if old == new:
-            return Answer.of(f"That is one version twice; /playbook diff 1 {active.version}, for example.")
+            return Answer.of("That is one version twice. " + USAGE)
         rows = [_version(session, desk.ctx.account_id, number) for number in (old, new)]
     if rows[0] is None or rows[1] is None:
         return Answer.of(f"There is no version {old if rows[0] is None else new}.")

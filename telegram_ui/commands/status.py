@@ -66,8 +66,9 @@ def status(desk: Desk, _request: Request) -> Answer:
     if not state.halted and state.state == "running" and state.reconciled_at is None:
         blocks.append("No entries yet: waiting for the first reconciliation with the exchange.")
     if last is not None:
-        action = (last.decision or {}).get("action") or ""
-        became = "" if action.lower() == last.outcome else f" → {escaped(last.outcome)}"
+        outcome = last.outcome or ""
+        action = (last.decision or {}).get("action") or outcome.upper()
+        became = "" if action.lower() == outcome else f" → {escaped(outcome)}"
         blocks.append(
             f"Last: {bold(coin(last.inst_id))} {clock_time(last.slot, desk.zone)} {escaped(action)}{became}\n"
             f"{escaped(last.reason or 'no reason stored', 400)}\n/why {last.id}"

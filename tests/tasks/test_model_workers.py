@@ -65,7 +65,7 @@ def cycle_at(bot, stage: str) -> int:
     }
     with bot.sessions.begin() as session:
         cycle = DecisionCycle(
-            account_id=bot.ctx.account_id, inst_id=ETH, slot=bot.ctx.clock.market_now(), opened_by="operator",
+            account_id=bot.ctx.account_id, inst_id=ETH, slot=wall_now(), opened_by="operator",
             stage=stage, analyst="claude", snapshot=snapshot, deadline=wall_now() + timedelta(minutes=5),
         )  # fmt: skip
         session.add(cycle)

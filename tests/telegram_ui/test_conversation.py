@@ -44,7 +44,7 @@ def test_every_command_is_answered_as_its_text_says(seeded, api, said):
 
 def test_performance_comes_with_its_pictures(said):
     text, *pictures = said("/performance all", 4)
-    assert text.text.startswith("<b>All time</b>")
+    assert text.text.startswith("<b>Since the beginning</b>, market time")
     assert [p.text for p in pictures] == [
         "Equity, USDT · all time", "Profit by strategy · all time", "Confidence and outcome"
     ]  # fmt: skip

@@ -1,12 +1,15 @@
 """Who is heard, what is acted on and how often: the real application over the real exchange."""
 
+import os
 import re
+import signal
 from datetime import timedelta
 
 import pytest
 from sqlalchemy import func, select, text, update
 
 from models import Alert, AuditEntry, BotState, Order, TelegramConfirmation, TelegramUpdate
+from telegram_ui import conversation
 from telegram_ui.confirmations import WITHIN
 from tests.telegram_ui.conftest import GUEST, OWNER, STRANGER, Talk, alone
 
@@ -271,6 +274,29 @@ def test_a_tightened_limit_is_confirmed_stored_and_never_loosened(talk, bot):
     talk.wait(lambda: any("is 1; only lower values" in each for each in alone(talk)))
     ((actor, _, detail),) = audited(bot, "limit_tightened")
     assert (actor, detail) == (f"telegram:{OWNER}", {"key": "max_open_positions", "before": "3", "after": "1"})
+
+
+def test_halt_answers_that_nothing_is_known_when_the_database_hangs(talk, bot, monkeypatch):
+    """As a cut network leaves it: connected, and silent."""
+    monkeypatch.setattr(conversation, "HALT_WITHIN_S", 1.0)
+    talk.hear(OWNER, "/status")
+    talk.wait(lambda: any("Running" in said for said in alone(talk)))
+    with bot.sessions() as session:
+        hung = session.scalars(
+            text("SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()")
+        ).all()
+        assert hung
+        for pid in hung:
+            os.kill(pid, signal.SIGSTOP)
+        try:
+            talk.hear(OWNER, "/halt")
+            talk.wait(lambda: any("Whether the halt took effect is NOT known" in said for said in alone(talk)), 30)
+        finally:
+            for pid in hung:
+                os.kill(pid, signal.SIGCONT)
+    talk.hear(OWNER, "/halt again")
+    talk.wait(lambda: any("alted" in said and "No entry" in said for said in alone(talk)), 30)
+    assert bot.state().halted
 
 
 def test_halt_answers_that_nothing_is_known_when_the_database_is_away(talk, bot, desk):
