@@ -46,7 +46,7 @@ def test_performance_comes_with_its_pictures(said):
     text, *pictures = said("/performance all", 4)
     assert text.text.startswith("<b>Since the beginning</b>, market time")
     assert [p.text for p in pictures] == [
-        "Equity, USDT · all time", "Profit by strategy · all time", "Confidence and outcome"
+        "Equity, USDT · since the beginning", "Profit by strategy · since the beginning", "Confidence and outcome"
     ]  # fmt: skip
     assert {dimensions(p.png) for p in pictures} == {(1080, 1080)}
     assert len({p.png for p in pictures}) == 3
