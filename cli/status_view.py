@@ -94,7 +94,8 @@ def _cycles(status: dict[str, Any]) -> RenderableType:
         outcome = c["outcome"] or f"… {c['stage']}"
         table.add_row(
             str(c["id"]), clock(c["slot"], date=False), c["instrument"], c["action"] or "",
-            Text(outcome, style=OUTCOME_STYLE.get(c["outcome"] or "", "")), c["reason"] or "",
+            Text(outcome, style=OUTCOME_STYLE.get(c["outcome"] or "", "")),
+            (c["reason"] or "").removeprefix(f"analyst={status['analyst']}; "),  # the head says who decides
         )  # fmt: skip
     if not status["last_cycles"]:
         table.add_row("", "", Text("the first candle has not closed yet", style="dim"))

@@ -112,7 +112,8 @@ def _decide(
         intents.record_entry(ctx.execution, session, cycle, decision, given.instrument, live, verdict, plan)
     except DuplicateIntent as duplicate:
         return Next("journal", reason=f"rejected: another open entry: {duplicate}")
-    return Next("execute", reason=verdict.reason if verdict.reason != "approved" else decision.reasoning)
+    cut = "" if verdict.reason == "approved" else f"; the gate made it smaller: {verdict.reason}"
+    return Next("execute", reason=decision.reasoning + cut)
 
 
 def _soft_rules(
