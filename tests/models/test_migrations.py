@@ -1,10 +1,14 @@
 """The schema: migrations build exactly what the tables say, from empty, and hold what the design relies on."""
 
+from datetime import UTC, datetime, timedelta
+
 import psycopg2
 import pytest
 from alembic import command
 from sqlalchemy import create_engine, text
+from sqlalchemy.orm import Session
 
+from execution.reflection_windows import due_reflection
 from runtime.errors import OperatorError
 from runtime.migrate import _config, upgrade_to_head
 
@@ -41,6 +45,47 @@ def test_database_of_a_newer_version_is_refused_untouched(empty_database_url: st
         upgrade_to_head(empty_database_url)
     with engine.connect() as connection:
         assert connection.scalar(text("SELECT version_num FROM alembic_version")) == "9999"
+
+
+MONTHS_AGO = datetime(2026, 1, 5, tzinfo=UTC)
+CLOSED = """
+INSERT INTO trades (account_id, inst_id, side, opened_market_at, closed_market_at, contracts, max_contracts, entry_px)
+VALUES (1, 'BTC-USDT-SWAP', 'long', :at - interval '30 min', :at, 0, 1, 100)
+"""
+
+
+@pytest.mark.parametrize(
+    ("windows", "next_start"),
+    [
+        (["deep:trades:20"], timedelta(hours=20)),
+        (["deep:trades:20", "deep:trades:40", "deep:hours:2026-01-06T18:00Z"], timedelta(hours=42)),
+        (["deep:hours:2026-01-06T12:00Z", "deep:trades:40"], timedelta(hours=40)),
+    ],
+)
+def test_what_an_earlier_version_reflected_on_is_not_reflected_on_again(
+    empty_database_url: str, windows: list[str], next_start: timedelta
+):
+    """Windows used to be named by their end and to know no other; fifty trades closed, one an hour."""
+    command.upgrade(_config(empty_database_url), "0009")
+    engine = create_engine(empty_database_url)
+    with engine.begin() as connection:
+        connection.execute(text("INSERT INTO accounts (mode, uid, order_prefix) VALUES ('paper', '1', 'ab')"))
+        for hour in range(1, 51):
+            connection.execute(text(CLOSED), {"at": MONTHS_AGO + timedelta(hours=hour)})
+        for window in [*windows, "deep:asked:1"]:
+            connection.execute(
+                text(
+                    'INSERT INTO reflections (account_id, kind, "window", statistics, text, outcome, reason)'
+                    " VALUES (1, 'deep', :window, '{}', '', 'no_change', '')"
+                ),
+                {"window": window},
+            )
+    upgrade_to_head(empty_database_url)
+    with Session(engine) as session:
+        due = due_reflection(session, 1, MONTHS_AGO + timedelta(days=30))
+    assert due is not None
+    assert due.start == MONTHS_AGO + next_start
+    engine.dispose()
 
 
 @pytest.fixture
