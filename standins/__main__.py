@@ -5,6 +5,7 @@ with one line when it cannot start.
 """
 
 import argparse
+import json
 import random
 import signal
 import sys
@@ -14,6 +15,7 @@ from typing import Any
 
 from standins import minds
 from standins.anthropic_api import MENU, AnthropicStandin
+from standins.hostile import hostile
 from standins.perplexity_api import PerplexityStandin
 from standins.server import Fault
 from standins.telegram_api import TOKEN, TelegramStandin
@@ -48,17 +50,20 @@ def main(arguments: list[str]) -> int:
     )
     parser.add_argument("--port", type=int, default=8070, help="first of three ports; 0 picks free ones")
     parser.add_argument("--fault", action="append", default=[], metavar="NAME[=PROBABILITY]", help="of Anthropic's")
+    parser.add_argument("--hostile", type=float, default=0, metavar="PROBABILITY", help="of an answer gone wrong")
     parser.add_argument("--seed", type=int, default=1, help="of the faults' dice")
     given = parser.parse_args(arguments)
     # Before any thread starts: they all leave the signals to the one that waits for them.
     signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
     try:
         strike = order(given.fault, given.seed)
+        if not 0 <= given.hostile <= 1:
+            raise Misused(f"--hostile {given.hostile:g}: must be from 0 to 1")
         if not 0 <= given.port <= 65533:
             raise Misused(f"--port {given.port}: must be from 0 to 65533")
         ports = [given.port + n if given.port else 0 for n in range(3)]
         with ExitStack() as running:
-            anthropic = running.enter_context(AnthropicStandin(say=_told, port=ports[0]))
+            anthropic = running.enter_context(AnthropicStandin(say=_told(given.hostile, given.seed), port=ports[0]))
             perplexity = running.enter_context(PerplexityStandin(port=ports[1]))
             telegram = running.enter_context(TelegramStandin(ports[2]))
             anthropic.strike = strike
@@ -74,10 +79,17 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def _told(body: dict[str, Any]) -> str:
-    said = minds.opinion(body)
-    print(f"-- {body['model']}: {said[:160]}", flush=True)
-    return said
+def _told(share: float, seed: int) -> Callable[[dict[str, Any]], str]:
+    """Opinions, that share of them gone wrong, each with its beginning on the terminal."""
+    dice = random.Random(seed)
+
+    def tell(body: dict[str, Any]) -> str:
+        answer = minds.answer(body)
+        said = hostile(dice, answer) if dice.random() < share else json.dumps(answer)
+        print(f"-- {body['model']}: {said[:160]}", flush=True)
+        return said
+
+    return tell
 
 
 if __name__ == "__main__":

@@ -4,9 +4,10 @@ It reads the prompt the bot sends, as text, and answers by the schema it was ask
 no longer reads as expected it holds.
 """
 
-import json
 import re
 from typing import Any
+
+from standins.anthropic_refusals import blocks_of
 
 ASKED = re.compile(r"Decide about ([A-Z0-9]+-USDT-SWAP) now")
 NUMBER = r"(-?\d+(?:\.\d+)?)"
@@ -44,12 +45,17 @@ def answer(body: dict[str, Any]) -> dict[str, Any]:
     """Screens, decides, or gives the emptiest answer to whatever else is asked."""
     schema = body["output_config"]["format"]["schema"]
     made: dict[str, Any] = minimal(schema)
-    text = str(body["messages"][-1]["content"])
+    text = said_to(body)
     if "signal" in schema["properties"]:
         return screen(text)
     if "stop_loss" in schema["properties"]:
         return made | decide(text)
     return made
+
+
+def said_to(body: dict[str, Any]) -> str:
+    """The text of the last turn, all its blocks."""
+    return "\n\n".join(block["text"] for block in blocks_of(body["messages"][-1]["content"]))
 
 
 def screen(text: str) -> dict[str, Any]:
@@ -58,7 +64,7 @@ def screen(text: str) -> dict[str, Any]:
     close, low, high = (
         _found(frame, p) for p in (rf"close {NUMBER}", rf"range {NUMBER} to", rf"range [^ ]+ to {NUMBER}")
     )
-    volume = _found(frame, rf"volume {NUMBER} x")
+    volume = _found(frame, rf"volume x{NUMBER}")
     if close is None or low is None or high is None:
         return {"signal": True, "confidence": 0.5, "reason": "the 5m candle cannot be read"}
     outside = close > high or close < low
@@ -75,7 +81,7 @@ def decide(text: str) -> dict[str, Any]:
     hour, four = _frame(text, "1H"), _frame(text, "4H")
     last, atr = _found(text, rf"\nLast {NUMBER}"), _found(hour, rf"ATR14 {NUMBER}")
     close, fast, slow = (_found(hour, rf"{name} {NUMBER}") for name in ("close", "EMA20", "EMA50"))
-    if f"\n- {inst_id} " in text.partition("# Open positions")[2].partition("# Research")[0]:
+    if f"\n- {inst_id} " in text.partition("\n# Open positions")[2].partition("\n# Research")[0]:
         return held | {"reasoning": "The position stands by its plan."}
     if not (last and atr and close and fast and slow and four):
         return held | {"reasoning": "Figures of the hour are missing."}
@@ -110,8 +116,3 @@ def _found(text: str, pattern: str) -> float | None:
 
 def _round(price: float) -> float:
     return float(f"{price:.6g}")
-
-
-def opinion(body: dict[str, Any]) -> str:
-    """`answer` as the text of a message."""
-    return json.dumps(answer(body))

@@ -15,6 +15,9 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
+
+LOOK_EVERY_S = 0.05
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,15 @@ class Fault:
     text: str = ""
     fields: tuple[tuple[str, Any], ...] = ()
     pause_s: float = 0.05
+
+
+class _CutOff(Response):
+    """Half an answer, and the connection is closed."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        half = bytes(self.body)[: len(self.body) // 2]
+        await send({"type": "http.response.body", "body": half, "more_body": True})
 
 
 class Standin:
@@ -50,9 +62,7 @@ class Standin:
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self._socket.bind(("127.0.0.1", port))
         self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
-        self._server = uvicorn.Server(
-            uvicorn.Config(self._app, log_config=None, lifespan="off", timeout_graceful_shutdown=1)
-        )
+        self._server = uvicorn.Server(uvicorn.Config(self._app, log_config=None, lifespan="off"))
         self._thread = threading.Thread(target=self._server.run, kwargs={"sockets": [self._socket]}, daemon=True)
 
     def __enter__(self) -> Self:
@@ -66,7 +76,6 @@ class Standin:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._server.should_exit = True
-        self._server.force_exit = True
         self._thread.join(5)
         self._socket.close()
 
@@ -95,20 +104,27 @@ class Standin:
         self.requests.append(body)
         fault = (self.faults.popleft() if self.faults else self.strike(body)) or Fault("message")
         if fault.kind == "hang":
-            await asyncio.sleep(3600)
+            while await self._pause(LOOK_EVERY_S):
+                pass
+            return Response(status_code=503)
         if fault.kind in ("status", "body"):
             return Response(
                 fault.text, status_code=fault.status, headers=dict(fault.headers), media_type="application/json"
             )
         answer = JSONResponse(self.answer(body, dict(fault.fields)), headers={"request-id": "req_standin"})
-        if fault.kind == "message":
-            return answer
-        return StreamingResponse(self._bits(bytes(answer.body), fault), media_type="application/json")
+        if fault.kind == "cut":
+            return _CutOff(answer.body, headers=dict(answer.headers))
+        if fault.kind == "drip":
+            return StreamingResponse(self._bits(bytes(answer.body), fault.pause_s), media_type="application/json")
+        return answer
 
-    async def _bits(self, content: bytes, fault: Fault) -> AsyncIterator[bytes]:
+    async def _bits(self, content: bytes, pause_s: float) -> AsyncIterator[bytes]:
         for index in range(len(content)):
-            if fault.kind == "cut" and index == len(content) // 2:
-                raise ConnectionResetError("cut")
             yield content[index : index + 1]
-            if fault.kind == "drip":
-                await asyncio.sleep(fault.pause_s)
+            if not await self._pause(pause_s):
+                return
+
+    async def _pause(self, seconds: float) -> bool:
+        """Whether the server goes on afterwards: what takes its time must not keep it from ending."""
+        await asyncio.sleep(seconds)
+        return not self._server.should_exit

@@ -19,6 +19,8 @@ from brain.wire import Malformed, parse_object
 from models.session import SessionFactory
 from standins import anthropic_api as api
 from standins.anthropic_api import AnthropicStandin
+from standins.hostile import PARTS, hostile
+from standins.minds import said_to
 from standins.perplexity_api import PerplexityStandin
 from tests.brain.conftest import make_market, make_request, settings_for
 from tests.brain.test_opus import LONG
@@ -68,7 +70,7 @@ def test_hostile_research_reaches_opus_as_bounded_data_or_not_at_all(
     assert reading["messages"][0]["content"].count("\n") == 2, "the text is one JSON string on one line"
     for part in ("system", "output_config", "model", "max_tokens"):
         assert told[part] == clean[part]
-    prompt, without = (body["messages"][0]["content"] for body in (told, clean))
+    prompt, without = said_to(told), said_to(clean)
     before, _, after = prompt.partition("# Research\n")
     assert before == without.partition("# Research\n")[0]
     quoted, _, rest = after.partition("\n</research>")
@@ -131,7 +133,7 @@ def test_a_thousand_fuzzed_answers_end_as_hold_or_within_the_limits(
     offer = Offer(given.decision.inst_id, limits.max_trade_margin_pct, frames)
     approved = held = 0
     for _ in range(1000):
-        text = _mutated(dice, LONG | {"inst_id": offer.inst_id, "stop_loss": 49_500, "take_profit": 51_500})
+        text = hostile(dice, LONG | {"inst_id": offer.inst_id, "stop_loss": 49_500, "take_profit": 51_500})
         body = {"content": [{"type": "text", "text": text}], "stop_reason": dice.choice(["end_turn"] * 9 + ["refusal"]),
                 "usage": {"input_tokens": 1, "output_tokens": 1}}  # fmt: skip
         try:
@@ -163,40 +165,11 @@ def test_a_thousand_fuzzed_answers_end_as_hold_or_within_the_limits(
     assert approved > 5, "and some must come through, or nothing was judged"
 
 
-HOSTILE: list[Any] = [
-    None, True, -1, 0, 1e308, -1e308, 1e-308, 10**30, "NaN", "", "x" * 5000, [], {}, [[]], {"a": {}}, "DOGE-USDT-SWAP",
-    "OPEN_LONG", "HOLD", "ADD", "\ud800", "\x00", "'; DROP TABLE orders; --", 125, 0.0000001, 3.5, 29_900.1,
-]  # fmt: skip
-
-
-def _mutated(dice: random.Random, answer: dict[str, Any]) -> str:
-    changed = dict(answer)
-    for _ in range(dice.randint(1, 4)):
-        name = dice.choice([*answer, "leverage", "__proto__"])
-        match dice.randrange(4):
-            case 0:
-                changed.pop(name, None)
-            case 1:
-                changed[name] = dice.uniform(-10, 100_000)
-            case _:
-                changed[name] = dice.choice(HOSTILE)
-    text = json.dumps(changed)
-    match dice.randrange(12):
-        case 0:
-            return text[: dice.randrange(len(text))]
-        case 1:
-            return text.replace("3.5", dice.choice(["NaN", "Infinity", "1e999", "0x10", "3,5"]))
-        case 2:
-            return f"Sure! ```json\n{text}\n```"
-        case _:
-            return text
-
-
 def test_facts_of_any_shape_are_read_or_refused() -> None:
     dice = random.Random(7)
     good = {"statement": "CPI fell", "kind": "reported", "direction": "up", "at": None, "source": 1}
     for _ in range(300):
-        fact = good | {dice.choice([*good, "more"]): dice.choice(HOSTILE)}
+        fact = good | {dice.choice([*good, "more"]): dice.choice(PARTS)}
         try:
             found = findings_of({"facts": [fact], "instructions_found": dice.choice([True, "yes", None])}, QUESTION)
         except ValueError:

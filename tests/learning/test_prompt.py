@@ -10,7 +10,7 @@ import pytest
 from brain.claude.patch_schema import SCHEMA
 from brain.prompts.reflection import system_text, user_text
 from brain.reflection import ReflectionRequest
-from standins.anthropic_api import _check_output_config
+from standins.anthropic_refusals import check_output_config
 from tests.learning.conftest import START, trade
 from trading import calibration
 from trading.decision import Regime
@@ -45,7 +45,7 @@ def test_prompt_is_word_for_word_as_agreed(name: str) -> None:
 
 
 def test_the_api_takes_the_schema() -> None:
-    _check_output_config({"effort": "high", "format": {"type": "json_schema", "schema": SCHEMA}})
+    check_output_config({"effort": "high", "format": {"type": "json_schema", "schema": SCHEMA}})
 
 
 def test_the_playbook_keeps_to_its_budget_of_tokens_and_counts_what_it_leaves_out() -> None:

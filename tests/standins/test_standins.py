@@ -1,13 +1,15 @@
 """The stand-ins reject what the real APIs reject: a request the bot may not send comes back as a 400."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx
 import pytest
 
-from standins.anthropic_api import AnthropicStandin
+from standins.anthropic_api import CUT, DRIP, HANG, AnthropicStandin
 from standins.perplexity_api import PerplexityStandin
+from standins.server import Fault
 
 SCHEMA = {"type": "object", "properties": {"a": {"type": "number"}}, "required": ["a"], "additionalProperties": False}
 GOOD: dict[str, Any] = {
@@ -93,3 +95,21 @@ def test_perplexity_checks_too(changed: dict[str, Any], key: str, status: int) -
     with PerplexityStandin() as api:
         answer = httpx.post(f"{api.url}/chat/completions", json=body, headers={"authorization": f"Bearer {key}"})
     assert answer.status_code == status
+
+
+@pytest.mark.parametrize("fault", [HANG, DRIP, CUT], ids=["hang", "drip", "cut"])
+def test_a_server_that_ends_in_the_middle_of_an_answer_does_not_complain(
+    fault: Fault, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Its traceback would stand in the terminal of whoever ends it by Ctrl-C."""
+    with ThreadPoolExecutor(1) as client:
+        with AnthropicStandin(say=lambda body: {"a": 1}) as api:
+            api.faults.append(fault)
+            waiting = client.submit(post, api, GOOD)
+            while not api.requests:
+                assert not waiting.done()
+            thread = api._thread
+        assert not thread.is_alive()
+        error = waiting.exception()
+    assert error is None or isinstance(error, httpx.TransportError)
+    assert "Traceback" not in capfd.readouterr().err

@@ -9,7 +9,7 @@ from structlog.testing import capture_logs
 from telegram import Update
 
 from models import Alert, AuditEntry, BotState, LimitOverride, Order, PlaybookVersion, TelegramConfirmation
-from standins.telegram_api import ME
+from standins.telegram_wire import ME
 from telegram_ui.service import build_application
 from tests.telegram_ui.conftest import GUEST, OWNER, STRANGER
 from trading.clock import wall_ms
