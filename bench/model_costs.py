@@ -14,6 +14,7 @@ import re
 import time
 import zlib
 from collections.abc import Iterator
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
@@ -28,6 +29,7 @@ from standins.anthropic_api import AnthropicStandin
 
 CYCLES = 288
 GIVE_UP_S = 900.0
+SLOT = re.compile(r"-SWAP at (\d{4}-\d\d-\d\d \d\d:\d\d) UTC, regime")
 OPUS_THINKS, HAIKU_THINKS = 400, 150
 
 _DONE = "SELECT count(*) FROM decision_cycles WHERE stage = 'done'"
@@ -45,12 +47,18 @@ FROM screener_logs
 
 def _ordinary_day(body: dict[str, Any]) -> dict[str, Any]:
     """The stand-in's answers, less eager: one entry in three, out after an hour."""
-    said, text = minds.answer(body), str(body["messages"][-1]["content"])
+    said, text = minds.answer(body), minds.said_to(body)
     if str(said.get("action", "")).startswith("OPEN") and zlib.crc32(text.encode()) % 3:
         return said | {"action": "HOLD", "size_pct": 0, "stop_loss": None, "take_profit": None, "invalidation": None}
-    if said.get("action") == "HOLD" and re.search(r"opened [^,]+, (\d+ d )?\d+ h", text):
+    if said.get("action") == "HOLD" and re.search(r"held (\d+ d )?\d+ h", text):
         return said | {"action": "CLOSE"}
     return said
+
+
+def _market_time(body: dict[str, Any]) -> float:
+    """Entries of the cache live by the market's clock: in lockstep a day is over before the wall's hour is."""
+    slot = SLOT.search(minds.said_to(body))
+    return datetime.fromisoformat(slot[1]).timestamp() if slot else 0.0
 
 
 class _Thinking(AnthropicStandin):
@@ -65,7 +73,7 @@ class _Thinking(AnthropicStandin):
 def model_costs() -> Iterator[Measured]:
     """USD of the day, USD of asking always, their ratio, the cached share, and how often Opus was asked and why."""
     with _Thinking(say=_ordinary_day) as api:
-        api.chars_per_token = 3
+        api.chars_per_token, api.now = 3, _market_time
         settings = {
             "ANALYST": "claude", "ANTHROPIC_API_KEY": api.key, "ANTHROPIC_BASE_URL": api.url,
             "PAPER_SPEED": "lockstep", "INSTRUMENTS": "BTC-USDT-SWAP", "LLM_DAILY_BUDGET_USD": "1000",

@@ -101,3 +101,6 @@ class Analyst(Protocol):
 
     def decide(self, request: DecisionRequest) -> DecisionResult:
         """One decision, or HOLD with the reason."""
+
+    def keep(self, cycle_id: int, playbook: Playbook, playbook_version: int) -> None:
+        """What keeps the next decision cheap while none is wanted; never raises for anticipated trouble."""

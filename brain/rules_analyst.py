@@ -4,6 +4,7 @@ from time import monotonic
 
 from brain.analyst import DecisionRequest, DecisionResult
 from brain.rules import decide
+from trading.playbook import Playbook
 
 
 class RulesAnalyst:
@@ -16,3 +17,6 @@ class RulesAnalyst:
         started = monotonic()
         decision = decide(request.market, request.account, request.playbook, request.history)
         return DecisionResult(decision, "decided", decision.reasoning, latency_ms=round((monotonic() - started) * 1000))
+
+    def keep(self, cycle_id: int, playbook: Playbook, playbook_version: int) -> None:
+        """There is nothing to keep."""

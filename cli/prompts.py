@@ -28,10 +28,12 @@ def print_prompts(cycle_id: int) -> None:
 
 def _asked(request: dict[str, Any]) -> list[tuple[str, str]]:
     """Role and text of every part, both APIs' forms."""
-    system = request.get("system", [])
-    blocks = [{"text": system}] if isinstance(system, str) else system
-    parts = [("system" + (" (cached)" if "cache_control" in b else ""), str(b["text"])) for b in blocks]
-    return parts + [(message["role"], str(message["content"])) for message in request.get("messages", [])]
+    turns = [("system", request.get("system", [])), *((m["role"], m["content"]) for m in request.get("messages", []))]
+    return [
+        (role + (" (cached)" if "cache_control" in block else ""), str(block["text"]))
+        for role, content in turns
+        for block in ([{"text": content}] if isinstance(content, str) else content)
+    ]
 
 
 def _answered(call: LlmCall) -> str:

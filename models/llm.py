@@ -9,7 +9,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from models.base import AccountRef, Base, BigId, CreatedAt, one_of
 
-PURPOSES = ("screen", "research", "reduce", "decide", "review", "reflect", "whatif")
+PURPOSES = ("screen", "research", "reduce", "decide", "keep", "review", "reflect", "whatif")
 CALL_OUTCOMES = (
     "reserved", "ok", "refusal", "truncated", "invalid", "timeout", "rate_limited", "overloaded", "error",
 )  # fmt: skip

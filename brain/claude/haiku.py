@@ -9,15 +9,13 @@ from typing import Any
 import structlog
 from pydantic import BaseModel, ConfigDict, Field
 
-from brain.calls import Calls, CallSpec, ModelCalls, Provider
+from brain.calls import Calls, CallSpec, Provider
 from brain.claude.answer import understand
-from brain.claude.client import AnthropicProvider
-from brain.ledger import Ledger
+from brain.claude.asking import api, body_of
 from brain.prompts import load
 from brain.prompts.market import render_market
 from brain.screener_health import FAILURES, screener_health
 from brain.screening import ScreenRequest, ScreenResult, bypass, is_audited
-from brain.wire import storable
 from models.session import SessionFactory
 from settings import Settings
 from trading.clock import Clock
@@ -71,11 +69,7 @@ class HaikuScreener:
         cls, settings: Settings, sessions: SessionFactory, clock: Clock, account_id: int
     ) -> "HaikuScreener":
         """Talking to the real API. Raises ValueError without a key."""
-        if settings.anthropic_api_key is None:
-            raise ValueError("ANTHROPIC_API_KEY is required by the claude analyst")
-        provider = AnthropicProvider(settings.anthropic_api_key, settings.anthropic_base_url)
-        calls = ModelCalls(Ledger(sessions, clock, account_id, settings.llm_daily_budget_usd))
-        return cls(settings, sessions, clock, account_id, provider, calls)
+        return cls(settings, sessions, clock, account_id, *api(settings, sessions, clock, account_id))
 
     def screen(self, request: ScreenRequest) -> ScreenResult:
         """Pass or not."""
@@ -121,14 +115,8 @@ class HaikuScreener:
 
     def body(self, market: MarketSnapshot) -> dict[str, Any]:
         """The request as sent and stored. Too short for the API's cache, so nothing in it is marked."""
-        text = load("screen_user").fill(market=render_market(market), inst_id=market.inst_id)
-        body: dict[str, Any] = storable(
-            {
-                "model": self._settings.haiku_model,
-                "max_tokens": MAX_TOKENS,
-                "system": load("screen_system").text,
-                "messages": [{"role": "user", "content": text}],
-                "output_config": {"effort": "low", "format": {"type": "json_schema", "schema": SCHEMA}},
-            }
-        )
-        return body
+        return body_of(
+            model=self._settings.haiku_model, max_tokens=MAX_TOKENS, effort="low", schema=SCHEMA,
+            system=load("screen_system").text,
+            user=load("screen_user").fill(market=render_market(market), inst_id=market.inst_id),
+        )  # fmt: skip

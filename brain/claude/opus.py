@@ -9,17 +9,18 @@ from decimal import Decimal
 from typing import Any, Literal
 
 from brain.analyst import DecisionRequest, DecisionResult, trade_row
-from brain.calls import Calls, CallSpec, ModelCalls, Provider
-from brain.claude.answer import understand
-from brain.claude.client import AnthropicProvider
+from brain.calls import Calls, CallSpec, Provider, Understood
+from brain.claude.answer import understand, usage_of
+from brain.claude.asking import api, body_of
 from brain.claude.decision_schema import Offer, to_decision, wire_schema
-from brain.ledger import Ledger
 from brain.prompts.decision import DecisionPrompts
 from brain.terms import Terms
-from brain.wire import storable
 from models.session import SessionFactory
 from settings import Settings
 from trading.clock import Clock
+from trading.playbook import Playbook
+
+KEEPING, KEEP_WITHIN_S = "Nothing is asked.", 5.0
 
 
 class OpusAnalyst:
@@ -49,11 +50,7 @@ class OpusAnalyst:
         cls, settings: Settings, sessions: SessionFactory, clock: Clock, account_id: int
     ) -> "OpusAnalyst":
         """Talking to the real API. Raises ValueError without a key."""
-        if settings.anthropic_api_key is None:
-            raise ValueError("ANTHROPIC_API_KEY is required by the claude analyst")
-        provider = AnthropicProvider(settings.anthropic_api_key, settings.anthropic_base_url)
-        calls = ModelCalls(Ledger(sessions, clock, account_id, settings.llm_daily_budget_usd))
-        return cls(Terms.of(settings), provider, calls, budget_s=settings.opus_budget_s)
+        return cls(Terms.of(settings), *api(settings, sessions, clock, account_id), budget_s=settings.opus_budget_s)
 
     def decide(self, request: DecisionRequest) -> DecisionResult:
         """Ask Opus about `request.market.inst_id`."""
@@ -83,19 +80,30 @@ class OpusAnalyst:
             reply.value, "decided", reply.value.reasoning, reply.call_id, reply.latency_ms, considered
         )
 
+    def keep(self, cycle_id: int, playbook: Playbook, playbook_version: int) -> None:
+        """Have the API read rules and playbook in its cache, which renews them, and answer nothing.
+
+        Written anew they cost forty times as much. Whatever goes wrong, the next decision costs a little more.
+        """
+        self._calls.call(
+            self._provider,
+            CallSpec(
+                purpose="keep", cycle_id=cycle_id, prompt_version=self._prompts.version,
+                request=self._request(playbook, playbook_version, user=KEEPING, max_tokens=0), max_output_tokens=0,
+                budget_s=KEEP_WITHIN_S, tries=1,
+            ),
+            lambda body: Understood("ok", True, None, usage_of(body)),
+        )  # fmt: skip
+
     def body(self, request: DecisionRequest) -> dict[str, Any]:
         """The request as sent and stored: the same input gives the same bytes."""
+        user = self._prompts.user_blocks(request)
+        return self._request(request.playbook, request.playbook_version, user=user, max_tokens=self._terms.max_tokens)
+
+    def _request(self, playbook: Playbook, version: int, *, user: Any, max_tokens: int) -> dict[str, Any]:
         terms = self._terms
-        body: dict[str, Any] = storable(
-            {
-                "model": terms.model,
-                "max_tokens": terms.max_tokens,
-                "system": self._prompts.system_blocks(terms, request.playbook, request.playbook_version),
-                "messages": [{"role": "user", "content": self._prompts.user_text(request)}],
-                "output_config": {
-                    "effort": terms.effort,
-                    "format": {"type": "json_schema", "schema": wire_schema(terms.instruments)},
-                },
-            }
-        )
-        return body
+        return body_of(
+            model=terms.model, max_tokens=max_tokens, effort=terms.effort,
+            system=self._prompts.system_blocks(terms, playbook, version), user=user,
+            schema=wire_schema(terms.instruments),
+        )  # fmt: skip

@@ -7,14 +7,12 @@ schema, cut to size afterwards. Failing in any way gives no facts, and Opus deci
 import json
 from typing import Any
 
-from brain.calls import Calls, CallSpec, ModelCalls, Provider
+from brain.calls import Calls, CallSpec, Provider
 from brain.claude.answer import understand
-from brain.claude.client import AnthropicProvider
+from brain.claude.asking import api, body_of
 from brain.facts import DIRECTIONS, KINDS, MAX_FACTS, Fact, Findings, plain
-from brain.ledger import Ledger
 from brain.prompts import load
 from brain.research import ResearchRequest, Source
-from brain.wire import storable
 from models.session import SessionFactory
 from settings import Settings
 from trading.clock import Clock
@@ -55,10 +53,7 @@ class FactReducer:
         cls, settings: Settings, sessions: SessionFactory, clock: Clock, account_id: int
     ) -> "FactReducer":
         """Talking to the real API. Raises ValueError without a key."""
-        if settings.anthropic_api_key is None:
-            raise ValueError("ANTHROPIC_API_KEY is required to read research")
-        provider = AnthropicProvider(settings.anthropic_api_key, settings.anthropic_base_url)
-        return cls(settings, provider, ModelCalls(Ledger(sessions, clock, account_id, settings.llm_daily_budget_usd)))
+        return cls(settings, *api(settings, sessions, clock, account_id))
 
     def reduce(self, request: ResearchRequest, text: str, sources: tuple[Source, ...]) -> tuple[Findings | None, str]:
         """The facts, or None and why there are none."""
@@ -78,25 +73,12 @@ class FactReducer:
     def body(self, request: ResearchRequest, text: str, sources: tuple[Source, ...]) -> dict[str, Any]:
         """The request as sent and stored. The text stands in the user's turn, as one JSON string."""
         titles = [{"number": n, "title": plain(s.title), "date": s.date} for n, s in enumerate(sources, 1)]
-        body: dict[str, Any] = storable(
-            {
-                "model": self._settings.haiku_model,
-                "max_tokens": MAX_TOKENS,
-                "system": load("facts_system").fill(coin=request.coin, max_facts=str(MAX_FACTS)),
-                "messages": [
-                    {
-                        "role": "user",
-                        "content": load("facts_user").fill(
-                            question=json.dumps(request.question, ensure_ascii=False),
-                            sources=json.dumps(titles, ensure_ascii=False),
-                            answer=json.dumps(text, ensure_ascii=False),
-                        ),
-                    }
-                ],
-                "output_config": {"effort": "low", "format": {"type": "json_schema", "schema": SCHEMA}},
-            }
-        )
-        return body
+        quoted = {"question": request.question, "sources": titles, "answer": text}
+        return body_of(
+            model=self._settings.haiku_model, max_tokens=MAX_TOKENS, effort="low", schema=SCHEMA,
+            system=load("facts_system").fill(coin=request.coin, max_facts=str(MAX_FACTS)),
+            user=load("facts_user").fill(**{n: json.dumps(v, ensure_ascii=False) for n, v in quoted.items()}),
+        )  # fmt: skip
 
 
 def findings_of(answer: dict[str, Any], question: str) -> Findings:

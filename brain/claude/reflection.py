@@ -6,14 +6,12 @@ waits for it. What the answer proposes is judged by `trading.playbook.validation
 
 from typing import Any
 
-from brain.calls import Calls, CallSpec, ModelCalls, Provider
+from brain.calls import Calls, CallSpec, Provider
 from brain.claude.answer import understand
-from brain.claude.client import AnthropicProvider
+from brain.claude.asking import api, body_of
 from brain.claude.patch_schema import SCHEMA, to_patch
-from brain.ledger import Ledger
 from brain.prompts.reflection import VERSION, system_text, user_text
 from brain.reflection import ReflectionRequest, ReflectionResult
-from brain.wire import storable
 from models.session import SessionFactory
 from settings import Settings
 from trading.clock import Clock
@@ -34,10 +32,7 @@ class OpusReflector:
         cls, settings: Settings, sessions: SessionFactory, clock: Clock, account_id: int
     ) -> "OpusReflector":
         """Talking to the real API. Raises ValueError without a key."""
-        if settings.anthropic_api_key is None:
-            raise ValueError("ANTHROPIC_API_KEY is required by the claude analyst")
-        provider = AnthropicProvider(settings.anthropic_api_key, settings.anthropic_base_url)
-        return cls(settings, provider, ModelCalls(Ledger(sessions, clock, account_id, settings.llm_daily_budget_usd)))
+        return cls(settings, *api(settings, sessions, clock, account_id))
 
     @property
     def name(self) -> str:
@@ -61,13 +56,7 @@ class OpusReflector:
 
     def body(self, request: ReflectionRequest) -> dict[str, Any]:
         """The request as sent and stored. Hours apart: nothing in it is worth caching."""
-        body: dict[str, Any] = storable(
-            {
-                "model": self._settings.opus_model,
-                "max_tokens": self._settings.reflection_max_tokens,
-                "system": system_text(),
-                "messages": [{"role": "user", "content": user_text(request)}],
-                "output_config": {"effort": EFFORT, "format": {"type": "json_schema", "schema": SCHEMA}},
-            }
-        )
-        return body
+        return body_of(
+            model=self._settings.opus_model, max_tokens=self._settings.reflection_max_tokens, effort=EFFORT,
+            system=system_text(), user=user_text(request), schema=SCHEMA,
+        )  # fmt: skip

@@ -22,13 +22,17 @@ class Prompt:
     version: str
     text: str
 
+    @property
+    def names(self) -> list[str]:
+        """The names it has places for."""
+        return Template(self.text).get_identifiers()
+
     def fill(self, **values: str) -> str:
         """The text with every `$name` replaced. Raises KeyError on a missing or an unused value."""
-        template = Template(self.text)
-        unused = values.keys() - set(template.get_identifiers())
+        unused = values.keys() - set(self.names)
         if unused:
             raise KeyError(f"{self.name} has no place for {', '.join(sorted(unused))}")
-        return template.substitute(values)
+        return Template(self.text).substitute(values)
 
 
 @cache

@@ -33,6 +33,11 @@ def significant(value: float | None, digits: int = 6) -> str:
     return f"{value:.{decimals}f}"
 
 
+def times(ratio: float | None) -> str:
+    """A multiple of something: `x1.37`."""
+    return UNKNOWN if ratio is None or not math.isfinite(ratio) else f"x{significant(ratio, 3)}"
+
+
 def percent(value: float | Decimal | None, decimals: int = 2) -> str:
     """A value that already is per cent, signed."""
     return UNKNOWN if value is None else f"{value:+.{decimals}f} %"

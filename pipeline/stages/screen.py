@@ -8,7 +8,9 @@ from brain.screening import ScreenRequest, ScreenResult
 from execution import notices
 from models import DecisionCycle
 from pipeline.context import PipelineContext
+from pipeline.keeping import cache_is_dying
 from pipeline.occasions import find_occasions
+from pipeline.playbook_view import active_playbook
 from pipeline.stage import Next
 from pipeline.stored import stored_snapshot
 
@@ -42,9 +44,20 @@ def screen(ctx: PipelineContext, cycle: DecisionCycle) -> Next:
         }
     }
     if not result.goes_on:
+        _keep(ctx, cycle)
         return Next("journal", values, reason=f"hold: screened out: {result.reason}", write=log)
     asks = ctx.researcher is not None and trigger(stored.market, cycle.id, occasions) is not None
     return Next("research" if asks else "analyze", values, write=log)
+
+
+def _keep(ctx: PipelineContext, cycle: DecisionCycle) -> None:
+    """In quiet hours, what Opus has cached is read once an hour for nothing."""
+    account_id = ctx.execution.account_id
+    with ctx.execution.sessions() as session:
+        if not cache_is_dying(session, account_id, cycle.slot):
+            return
+        version, playbook = active_playbook(session, account_id)
+    ctx.analyst.keep(cycle.id, playbook, version)
 
 
 def _tell(ctx: PipelineContext, session: Session, result: ScreenResult) -> None:

@@ -15,8 +15,18 @@ from settings import AnySettings, load_settings
 from standins.anthropic_api import AnthropicStandin
 from trading.clock import WallClock, wall_now
 from trading.decision import Invalidation, Regime
+from trading.economic_calendar import CalendarView, EconomicEvent
 from trading.playbook import Lesson, Playbook, RegimeRule, StrategyRule
-from trading.snapshot import AccountSnapshot, FrameIndicators, History, MarketSnapshot, PositionPlan, PositionView
+from trading.snapshot import (
+    AccountSnapshot,
+    FrameIndicators,
+    History,
+    MarketSnapshot,
+    PivotLevels,
+    PositionPlan,
+    PositionView,
+    VolumeProfile,
+)
 
 SLOT = datetime(2026, 11, 20, 14, 35, tzinfo=UTC)
 INST = "BTC-USDT-SWAP"
@@ -29,7 +39,9 @@ def make_frame(bar: str, **changed: object) -> FrameIndicators:
         "bb_upper": 30300.5, "bb_middle": 30050.25, "bb_lower": 29800.0, "ema20": 30050.0, "ema50": 29950.0,
         "ema200": 29500.0, "ema20_slope_pct": 0.12, "atr14": 95.1, "atr14_mean20": 80.0, "vwap": 30010.7, "adx14": 27.4,
         "stochrsi_k": 71.0, "stochrsi_d": 65.5, "obv": 123456789.0, "highest20": 30250.0, "lowest20": 29890.0,
-        "volume_ratio": 1.37,
+        "volume_ratio": 1.37, "ichimoku_conversion": 30110.0, "ichimoku_base": 30020.5, "ichimoku_cloud_a": 29900.0,
+        "ichimoku_cloud_b": 29700.25, "ichimoku_lead_a": 30065.25, "ichimoku_lead_b": 29950.0,
+        "ichimoku_lagging_against": 29800.0, "supports": (30010.0, 29890.0), "resistances": (30250.0,),
     }  # fmt: skip
     return FrameIndicators.model_validate(values | changed)
 
@@ -44,6 +56,13 @@ def make_market(**changed: object) -> MarketSnapshot:
             "5m": make_frame("5m"), "15m": make_frame("15m"), "1H": make_frame("1H", atr14=210.0),
             "4H": make_frame("4H", ema200=None),
         },
+        "pivots": PivotLevels(pivot=30000.0, r1=30400.0, r2=30800.0, s1=29600.0, s2=29200.0),
+        "volume_profile": VolumeProfile(
+            point_of_control=30040.5, value_area_low=29820.0, value_area_high=30210.0, volume=81234.5
+        ),
+        "calendar": CalendarView(
+            next_event=EconomicEvent(name="CPI", at=SLOT.replace(day=21, hour=13, minute=30), expected=True)
+        ),
         "correlations": {"ETH-USDT-SWAP": 0.84}, "ct_val": Decimal("0.01"), "taker_fee_rate": Decimal("0.0005"),
     }  # fmt: skip
     return MarketSnapshot.model_validate(values | changed)

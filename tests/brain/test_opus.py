@@ -17,6 +17,7 @@ from models.session import SessionFactory
 from settings import AnySettings
 from standins import anthropic_api as api
 from standins.anthropic_api import HOLD, AnthropicStandin
+from standins.minds import said_to
 from standins.server import Fault
 from tests.brain.conftest import INST, PLAYBOOK, POSITION, make_account, make_market, make_request, settings_for
 from tests.brain.test_prompts import FINDINGS
@@ -87,13 +88,20 @@ def test_the_cached_prefix_is_the_same_bytes_for_every_instrument_and_cycle(
     decide(
         settings, market=make_market(last=Decimal("1"), frames={}), account=make_account(POSITION), research=FINDINGS
     )
-    first, second = anthropic_api.requests
+    decide(settings, market=make_market(last=Decimal("2"), change_1h_pct=1.0), account=make_account(POSITION))
+    decide(settings, market=make_market(last=Decimal("3")), account=make_account(POSITION))
+    first, second, _, _ = anthropic_api.requests
     for part in ("system", "output_config", "model"):
         assert json.dumps(first[part]) == json.dumps(second[part])
     assert first["messages"] != second["messages"]
-    written, read = calls(sessions)
-    assert read.cache_read_tokens == written.cache_write_tokens
-    assert read.cache_write_tokens == 0
+    whole, other, third, fourth = calls(sessions)
+    assert other.cache_read_tokens
+    # A market without frames has blocks of its own; what is before them was read.
+    assert other.cache_read_tokens + other.cache_write_tokens < whole.cache_write_tokens
+    # The third has the first's 4H and another plan in its hour; the fourth has all of the third's.
+    assert third.cache_read_tokens > other.cache_read_tokens
+    assert fourth.cache_write_tokens == 0
+    assert fourth.cache_read_tokens == third.cache_read_tokens + third.cache_write_tokens
 
 
 def test_a_new_playbook_version_leaves_the_rules_cached(
@@ -104,6 +112,30 @@ def test_a_new_playbook_version_leaves_the_rules_cached(
     second = calls(sessions)[1]
     assert second.cache_read_tokens
     assert second.cache_write_tokens
+
+
+def test_the_cache_is_kept_by_a_call_that_reads_all_of_the_prefix_and_generates_nothing(
+    decide: Any, settings: AnySettings, anthropic_api: AnthropicStandin, sessions: SessionFactory, clock: WallClock,
+    account_id: int, cycle_id: int,
+) -> None:  # fmt: skip
+    moment = [1000.0]
+    anthropic_api.now = lambda _body: moment[0]
+    decide(settings)
+    analyst = build_analyst(settings, sessions, clock, account_id)
+    for moment[0] in (4500.0, 8000.0):
+        analyst.keep(cycle_id, PLAYBOOK, 1)
+    moment[0] = 11500.0
+    decide(settings)
+    assert anthropic_api.refused == []
+    first, kept, again, last = calls(sessions)
+    assert (kept.purpose, kept.outcome, kept.output_tokens, kept.cache_write_tokens) == ("keep", "ok", 0, 0)
+    assert kept.cache_read_tokens == again.cache_read_tokens == last.cache_read_tokens
+    assert kept.cost_usd is not None
+    assert first.cost_usd is not None
+    assert kept.cost_usd < first.cost_usd / 20
+    anthropic_api.faults.append(api.SERVER_ERROR)
+    analyst.keep(cycle_id, PLAYBOOK, 1)
+    assert calls(sessions)[-1].outcome == "error"
 
 
 @pytest.mark.parametrize(
@@ -271,7 +303,7 @@ def test_research_cannot_leave_its_quotation(
     fact = Fact(statement=said, kind="reported", direction="up", at=None, source=None)
     decide(settings, research=Findings(question=said, facts=(fact,)))
     (body,) = anthropic_api.requests
-    text = body["messages"][0]["content"]
+    text = said_to(body)
     assert text.count("</research>") == 1
     assert "\n# New rules" not in text
     assert "New rules" not in json.dumps(body["system"])

@@ -53,7 +53,7 @@ def test_a_miss_is_refused(
     replaying: OpusAnalyst,
 ) -> None:  # fmt: skip
     build_analyst(settings, sessions, clock, account_id).decide(make_request(cycle_id))
-    with pytest.raises(ReplayMiss, match=r"no stored decide call .* call \d+ at messages.0.content, line 4"):
+    with pytest.raises(ReplayMiss, match=r"no stored decide call .* call \d+ at messages.0.content.2.text, line 3"):
         replaying.decide(make_request(cycle_id, market=make_market(change_1h_pct=0.1)))
 
 

@@ -39,7 +39,7 @@ def long_at(body: dict[str, Any], **changed: Any) -> dict[str, Any]:
     if "facts" in body["output_config"]["format"]["schema"]["properties"]:
         fact = {"statement": "CPI fell.", "kind": "reported", "direction": "up", "at": None, "source": 1}
         return {"facts": [fact], "instructions_found": False}
-    last = float(re.search(r"\nLast ([\d.]+)", body["messages"][0]["content"])[1])  # type: ignore[index]
+    last = float(re.search(r"\nLast ([\d.]+)", minds.said_to(body))[1])  # type: ignore[index]
     return minds.minimal(body["output_config"]["format"]["schema"]) | {
         "action": "OPEN_LONG", "inst_id": BTC, "size_pct": 2, "stop_loss": round(last * 0.99, 1),
         "take_profit": round(last * 1.03, 1), "confidence": 0.7, "strategy": "momentum", "regime": "ranging",
@@ -134,7 +134,7 @@ def test_a_decision_of_opus_is_screened_gated_filled_and_replayed(
     # … but a prompt that is not the same any more is refused, not asked.
     assert stored.cycle.considered is not None
     stored.cycle.considered = stored.cycle.considered | {"language": "German"}
-    with pytest.raises(ReplayMiss, match=r"differs from call \d+ at messages.0.content, line"):
+    with pytest.raises(ReplayMiss, match=r"differs from call \d+ at messages.0.content.2.text, line"):
         replaying.replay(sessions, settings, stored)
 
 
@@ -169,6 +169,22 @@ def test_what_another_limit_and_another_analyst_would_have_made_of_it(
     assert [call.purpose for call in rows(claude, LlmCall)] == ["screen", "decide", "whatif"]
     # What was asked afterwards is no part of the cycle: its replay is what it was.
     assert all(step.same for step in replaying.replay(sessions, settings, stored))
+
+
+@pytest.mark.parametrize(("quiet_min", "kept"), [(45, 0), (50, 1), (55, 1), (60, 0)])
+def test_what_opus_has_cached_is_read_again_before_an_hour_is_over(
+    claude: Desk, anthropic: AnthropicStandin, quiet_min: int, kept: int
+) -> None:
+    hold = {"action": "HOLD", "size_pct": 0, "stop_loss": None, "take_profit": None, "invalidation": None}
+    anthropic.say = lambda body: long_at(body, **hold)
+    later(claude, run(claude), minutes=quiet_min)
+    anthropic.say = lambda _body: {"signal": False, "confidence": 0.9, "reason": "quiet"}
+    assert run(claude).outcome == "hold"
+    calls = rows(claude, LlmCall)
+    assert [call.purpose for call in calls][2:] == ["screen"] + ["keep"] * kept
+    if kept:
+        assert calls[-1].cache_read_tokens
+        assert (calls[-1].outcome, calls[-1].input_tokens < 10, calls[-1].output_tokens) == ("ok", True, 0)
 
 
 def test_opus_silent_is_hold_and_says_nothing_about_the_screener(claude: Desk, anthropic: AnthropicStandin) -> None:
@@ -220,7 +236,7 @@ def test_what_opus_asks_to_know_is_researched_before_its_next_decision(
     assert [research and research["question"] for research in found] == [None, question, question, None]
     assert found[1]["findings"]["facts"][0]["statement"] == "CPI fell."
     assert found[2]["cached"]
-    told = [body["messages"][0]["content"] for body in anthropic.requests if "opus" in body["model"]]
+    told = [minds.said_to(body) for body in anthropic.requests if "opus" in body["model"]]
     assert [question in text for text in told] == [False, True, True, False]
     stored = replaying.load_cycle(claude.bot.sessions, cycle.account_id, rows(claude, DecisionCycle)[1].id)
     steps = replaying.replay(claude.bot.sessions, claude.ctx.settings, stored)
