@@ -21,7 +21,18 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from soak import containers, crash, feed, flatten_race, full_disk, halt_race, random_schedules
+from soak import (
+    containers,
+    crash,
+    feed,
+    flatten_race,
+    full_disk,
+    halt_race,
+    hostile_models,
+    learning,
+    random_schedules,
+    silent_opus,
+)
 from soak import hours as long_run
 from soak import stale as stale_data
 from soak.engine import NoEngine
@@ -104,13 +115,41 @@ def stale(rounds: Annotated[int, typer.Option(min=1)] = 2) -> None:
     _finish(_stale(rounds))
 
 
+@app.command()
+def silent(bars: Annotated[int, typer.Option(min=1, help="Of 5 min, before and while Opus is silent.")] = 6) -> None:
+    """Opus hangs about one instrument: HOLD in time, and no other decision delayed."""
+    _finish(_silent(bars))
+
+
+@app.command()
+def hostile(answers: Annotated[int, typer.Option(min=1)] = 1000, seed: Seed = 1) -> None:
+    """Models gone wrong: nothing they say passes the gate, no worker dies of it."""
+    _finish(_hostile(answers, seed))
+
+
+@app.command("learning")
+def learn(
+    market: Annotated[str, typer.Option(help="Candle files as in PAPER_MARKET, months of them.")],
+    trades: Annotated[int, typer.Option(min=1)] = 100,
+) -> None:
+    """The rules on real candles in lockstep until a hundred trades have closed: windows, versions, calibration."""
+    _finish(_learn(market, trades))
+
+
 @app.command("all")
 def everything(count: Annotated[int, typer.Option(min=1, help="Random schedules.")] = 200, seed: Seed = 1) -> None:
     """All of them, one after the other."""
     _finish(
-        _halt(2500, seed), _flatten(20), _feed(None, 50, seed), _stale(2), _crash(""), _hours(6, seed),
+        _halt(2500, seed),
+        _flatten(20),
+        _feed(None, 50, seed),
+        _stale(2),
+        _crash(""),
+        _hours(6, seed),
+        _silent(6),
+        _hostile(1000, seed),
         _schedules(count, seed),
-    )  # fmt: skip
+    )
 
 
 def _crash(only: str) -> dict[str, Any]:
@@ -189,6 +228,31 @@ def _stale(rounds: int) -> dict[str, Any]:
         for _ in _progress("stale data", stale_data.run(bot, rounds, report), rounds * len(stale_data.EPISODES)):
             pass
     return {"proof": "stale-data"} | asdict(report)
+
+
+def _silent(bars: int) -> dict[str, Any]:
+    found = silent_opus.SilentOpus()
+    with _folder() as folder:
+        for found in _progress("silent Opus", silent_opus.silent_opus(folder, bars), 2 * bars + 1):  # noqa: B007
+            pass
+    return {"proof": "silent-opus"} | found.as_dict()
+
+
+def _hostile(answers: int, seed: int) -> dict[str, Any]:
+    found = hostile_models.HostileModels()
+    with _folder() as folder:
+        run = hostile_models.hostile_models(folder, answers, seed)
+        for found in _progress("hostile models", run, answers + 1):  # noqa: B007
+            pass
+    return {"proof": "hostile-models"} | asdict(found)
+
+
+def _learn(market: str, trades: int) -> dict[str, Any]:
+    found = learning.Learning()
+    with _folder() as folder:
+        for found in _progress("learning", learning.learning(folder, market, trades), trades + 1):  # noqa: B007
+            pass
+    return {"proof": "learning"} | asdict(found)
 
 
 def _flatten(times: int) -> dict[str, Any]:
