@@ -55,14 +55,19 @@ def _ordinary_day(body: dict[str, Any]) -> dict[str, Any]:
     return said
 
 
-def _market_time(body: dict[str, Any]) -> float:
-    """Entries of the cache live by the market's clock: in lockstep a day is over before the wall's hour is."""
-    slot = SLOT.search(minds.said_to(body))
-    return datetime.fromisoformat(slot[1]).timestamp() if slot else 0.0
-
-
 class _Thinking(AnthropicStandin):
-    """Each model with thoughts of its own length."""
+    """Each model with thoughts of its own length, and a cache that forgets by the market's clock.
+
+    In lockstep a day is over before the wall's hour is. A request that shows no market is of the slot last shown.
+    """
+
+    slot = 0.0
+
+    def market_time(self, body: dict[str, Any]) -> float:
+        shown = SLOT.search(minds.said_to(body))
+        if shown:
+            self.slot = datetime.fromisoformat(shown[1]).timestamp()
+        return self.slot
 
     def answer(self, body: dict[str, Any], fields: dict[str, Any]) -> dict[str, Any]:
         self.thinking_tokens = OPUS_THINKS if "opus" in body["model"] else HAIKU_THINKS
@@ -73,7 +78,7 @@ class _Thinking(AnthropicStandin):
 def model_costs() -> Iterator[Measured]:
     """USD of the day, USD of asking always, their ratio, the cached share, and how often Opus was asked and why."""
     with _Thinking(say=_ordinary_day) as api:
-        api.chars_per_token, api.now = 3, _market_time
+        api.chars_per_token, api.now = 3, api.market_time
         settings = {
             "ANALYST": "claude", "ANTHROPIC_API_KEY": api.key, "ANTHROPIC_BASE_URL": api.url,
             "PAPER_SPEED": "lockstep", "INSTRUMENTS": "BTC-USDT-SWAP", "LLM_DAILY_BUDGET_USD": "1000",
