@@ -16,6 +16,7 @@ from typing import Any
 from sqlalchemy import select
 
 from models import BotState, DecisionCycle
+from runtime.errors import OperatorError
 from soak.settling import settled
 from soak.whole import WholeBot, whole_bot
 from standins import minds
@@ -28,6 +29,7 @@ SPEED = 10
 BAR_S = 300 / SPEED
 SILENT = "BTC-USDT-SWAP"
 HOLD_WITHIN_S = 31.0
+FIRST_WITHIN_S = 300.0
 # What the others may lose by it, of their median; and how long protection may be away.
 DELAY_S, PROTECTION_S = 0.5, 10.0
 
@@ -87,15 +89,19 @@ def silent_opus(folder: Path, bars: int) -> Iterator[SilentOpus]:
             for _ in range(bars):
                 _watch(bot, BAR_S, found)
                 yield found
-            spoke_again = wall_now()
+            counted_until = wall_now()  # the last questions are given the time to be given up
             _watch(bot, BAR_S + HOLD_WITHIN_S, found)
-            _judge(bot, found, began, fell_silent, spoke_again)
+            _judge(bot, found, began, fell_silent, counted_until)
             found.failed += settled(bot)
     yield found
 
 
 def _until_one_has_ended(bot: WholeBot) -> None:
+    """Raises OperatorError when none does."""
+    deadline = monotonic() + FIRST_WITHIN_S
     while not _cycles(bot, None):
+        if monotonic() > deadline:
+            raise OperatorError(f"no cycle ended within {FIRST_WITHIN_S:.0f} s of the start")
         sleep(1)
 
 
@@ -117,11 +123,11 @@ def _cycles(bot: WholeBot, since: datetime | None) -> list[DecisionCycle]:
         return list(session.scalars(query if since is None else query.where(DecisionCycle.created_at >= since)))
 
 
-def _judge(bot: WholeBot, found: SilentOpus, began: datetime, fell_silent: datetime, spoke_again: datetime) -> None:
+def _judge(bot: WholeBot, found: SilentOpus, began: datetime, fell_silent: datetime, counted_until: datetime) -> None:
     for cycle in _cycles(bot, began):
         assert cycle.finished_at is not None, "only those were asked for"
         took = (cycle.finished_at - cycle.created_at).total_seconds()
-        meanwhile = fell_silent <= cycle.created_at < spoke_again
+        meanwhile = fell_silent <= cycle.created_at < counted_until
         if cycle.inst_id != SILENT:
             (found.others_meanwhile if meanwhile else found.others_before).append(took)
         elif meanwhile:
