@@ -1,6 +1,7 @@
 """A local HTTP server in a thread, with a menu of faults. Loopback only; port 0 lets the system choose."""
 
 import asyncio
+import logging
 import socket
 import threading
 import time
@@ -18,6 +19,8 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 LOOK_EVERY_S = 0.05
+# Answers are cut off on purpose here: nobody needs to be told of each.
+logging.getLogger("uvicorn.error").addFilter(lambda record: "without completing response" not in record.getMessage())
 
 
 @dataclass(frozen=True)

@@ -8,13 +8,13 @@ It does not know the risk gate's limits: the gate judges it like any other analy
 from collections.abc import Callable
 from decimal import Decimal
 
-from brain.rules import breakout, mean_reversion, momentum, pullback
+from brain.rules import breakout, mean_reversion, momentum, pullback, scalp
 from brain.rules.levels import levels_of, same_risk
 from brain.rules.positions import manage
 from brain.rules.signal import Direction, Frames, NotReady, Signal, Waiting
 from trading.decision import Action, Decision, Regime
 from trading.playbook import Playbook, PlaybookError, StrategyRule
-from trading.snapshot import AccountSnapshot, History, MarketSnapshot
+from trading.snapshot import AccountSnapshot, History, MarketSnapshot, PositionView
 
 SOURCE = "rules"
 """Who states the confidence, as calibration knows it."""
@@ -25,8 +25,11 @@ STRATEGIES: dict[str, Strategy] = {
     pullback.NAME: pullback.look,
     breakout.NAME: breakout.look,
     mean_reversion.NAME: mean_reversion.look,
+    scalp.NAME: scalp.look,
 }
 """The strategies the rules know; one the playbook has and the rules do not is for models only."""
+QUICK = frozenset({scalp.NAME})
+"""Too short of breath to argue against a position of another strategy."""
 
 
 def decide(market: MarketSnapshot, account: AccountSnapshot, playbook: Playbook, history: History) -> Decision:
@@ -35,7 +38,7 @@ def decide(market: MarketSnapshot, account: AccountSnapshot, playbook: Playbook,
         return _hold(market, "the open positions are not known")
     position = account.position(market.inst_id)
     try:
-        signals, waiting = _look(market, playbook, holding=position is not None)
+        signals, waiting = _look(market, playbook, position)
     except (NotReady, PlaybookError) as problem:
         if position is None:
             return _hold(market, str(problem))
@@ -60,7 +63,7 @@ def decide(market: MarketSnapshot, account: AccountSnapshot, playbook: Playbook,
 
 
 def _look(
-    market: MarketSnapshot, playbook: Playbook, *, holding: bool
+    market: MarketSnapshot, playbook: Playbook, position: PositionView | None
 ) -> tuple[list[Signal], list[tuple[str, Waiting]]]:
     """Ask every strategy of the regime, in the playbook's order, in every direction the regime allows.
 
@@ -68,14 +71,14 @@ def _look(
     """
     rule = playbook.regimes.get(market.regime)
     directions: tuple[Direction, ...] = () if rule is None else rule.directions
-    if holding:
+    if position is not None:
         directions = ("long", "short")
     frames = Frames(market.frames)
     signals: list[Signal] = []
     waiting: list[tuple[str, Waiting]] = []
     for name, strategy in playbook.strategies_for(market.regime):
         look = STRATEGIES.get(name)
-        if look is None:
+        if look is None or (name in QUICK and position is not None and not _is_of(position, name)):
             continue
         for direction in directions:
             answer = look(frames, direction, strategy)
@@ -84,6 +87,10 @@ def _look(
             else:
                 waiting.append((name, answer))
     return signals, waiting
+
+
+def _is_of(position: PositionView, strategy: str) -> bool:
+    return position.plan is not None and position.plan.strategy == f"{SOURCE}:{strategy}"
 
 
 def _worth(playbook: Playbook, market: MarketSnapshot, signal: Signal) -> Decimal:
@@ -119,7 +126,7 @@ def _enter(market: MarketSnapshot, playbook: Playbook, signal: Signal) -> Decisi
         stop_loss=levels.stop_loss,
         take_profit=levels.take_profit,
         confidence=signal.confidence,
-        strategy=f"rules:{signal.strategy}",
+        strategy=f"{SOURCE}:{signal.strategy}",
         regime=market.regime,
         observations=signal.observations,
         risk_factors=signal.risk_factors,

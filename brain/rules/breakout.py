@@ -1,7 +1,7 @@
 """Breakout: the price leaves the 20-bar range of the 15m candles on more volume than usual."""
 
 from brain.rules.signal import Condition, Direction, Frames, Signal, Waiting, first_failing, price_text
-from brain.rules.trend import below_or_above, confidence_of, hour_moves, hour_stop, sign_of
+from brain.rules.trend import atr_stop, below_or_above, confidence_of, hour_moves, sign_of
 from trading.playbook import StrategyRule
 
 NAME = "breakout"
@@ -34,7 +34,7 @@ def look(frames: Frames, direction: Direction, rule: StrategyRule) -> Signal | W
     return Signal(
         direction=direction,
         strategy=NAME,
-        stop_distance=hour_stop(frames, rule),
+        stop_distance=atr_stop(frames, rule),
         confidence=confidence_of(frames, rule, widening),
         observations=(
             f"5m close {price_text(close)} left the 20-bar 15m range at {price_text(edge)}",

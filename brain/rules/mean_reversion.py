@@ -3,7 +3,7 @@
 from decimal import Decimal
 
 from brain.rules.signal import Condition, Direction, Frames, Signal, Waiting, first_failing, price_text
-from brain.rules.trend import hour_stop, sign_of
+from brain.rules.trend import atr_stop, sign_of
 from trading.decision import Invalidation
 from trading.playbook import StrategyRule
 
@@ -41,7 +41,7 @@ def look(frames: Frames, direction: Direction, rule: StrategyRule) -> Signal | W
     return Signal(
         direction=direction,
         strategy=NAME,
-        stop_distance=hour_stop(frames, rule),
+        stop_distance=atr_stop(frames, rule),
         confidence=Decimal(str(rule.parameter("confidence"))),
         observations=(
             f"15m closed back inside its Bollinger band at {price_text(band)} (RSI14 {rsi:.0f})",

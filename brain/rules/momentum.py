@@ -4,7 +4,7 @@ Where the hour's range shrinks, most such closes are noise inside it and do not 
 """
 
 from brain.rules.signal import Condition, Direction, Frames, Signal, Waiting, first_failing, price_text
-from brain.rules.trend import below_or_above, confidence_of, hour_moves, hour_stop, hour_trend, sign_of
+from brain.rules.trend import atr_stop, below_or_above, confidence_of, hour_moves, hour_trend, sign_of
 from trading.playbook import StrategyRule
 
 NAME = "momentum"
@@ -15,9 +15,7 @@ def look(frames: Frames, direction: Direction, rule: StrategyRule) -> Signal | W
     sign = sign_of(direction)
     close = frames.value("5m", "close")
     extreme = frames.value("5m", "highest20" if direction == "long" else "lowest20")
-    atr, atr_mean = frames.value("1H", "atr14"), frames.value("1H", "atr14_mean20")
     beyond = "above" if direction == "long" else "below"
-    widening = atr / atr_mean if atr_mean > 0 else 0.0
     widening, moving = hour_moves(frames, rule)
     waiting = first_failing(
         direction,
@@ -39,7 +37,7 @@ def look(frames: Frames, direction: Direction, rule: StrategyRule) -> Signal | W
     return Signal(
         direction=direction,
         strategy=NAME,
-        stop_distance=hour_stop(frames, rule),
+        stop_distance=atr_stop(frames, rule),
         confidence=confidence_of(frames, rule, widening),
         observations=(
             f"5m close {price_text(close)} is {beyond} its 20-bar extreme {price_text(extreme)}",

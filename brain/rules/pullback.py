@@ -1,7 +1,7 @@
 """Pullback: with the hour's trend, when the 5m stochastic of RSI turns back from the far side."""
 
 from brain.rules.signal import Condition, Direction, Frames, Signal, Waiting, first_failing, price_text
-from brain.rules.trend import below_or_above, confidence_of, hour_moves, hour_stop, hour_trend, sign_of
+from brain.rules.trend import atr_stop, below_or_above, confidence_of, hour_moves, hour_trend, sign_of
 from trading.playbook import StrategyRule
 
 NAME = "pullback"
@@ -36,7 +36,7 @@ def look(frames: Frames, direction: Direction, rule: StrategyRule) -> Signal | W
     return Signal(
         direction=direction,
         strategy=NAME,
-        stop_distance=hour_stop(frames, rule),
+        stop_distance=atr_stop(frames, rule),
         confidence=confidence_of(frames, rule, widening),
         observations=(
             f"5m StochRSI turned from {d:.0f} (%K {k:.0f}) {beyond} 1H EMA20 {price_text(hour_ema)}",

@@ -55,10 +55,10 @@ def confidence_of(frames: Frames, rule: StrategyRule, widening: float) -> Decima
     return Decimal(str(rule.parameter("confidence"))) + Decimal("0.02") * int(bonus)
 
 
-def hour_stop(frames: Frames, rule: StrategyRule) -> float:
-    """Stop distance in USDT: a multiple of 1H ATR14, kept between the playbook's bounds (% of the price)."""
+def atr_stop(frames: Frames, rule: StrategyRule, bar: str = "1H") -> float:
+    """Stop distance in USDT: a multiple of the bar's ATR14, kept between the playbook's bounds (% of the price)."""
     price = frames.value("5m", "close")
-    distance = rule.parameter("stop_atr") * frames.value("1H", "atr14")
+    distance = rule.parameter("stop_atr") * frames.value(bar, "atr14")
     low, high = rule.parameter("stop_min_pct"), rule.parameter("stop_max_pct")
     return min(max(distance, price * low / 100), price * high / 100)
 

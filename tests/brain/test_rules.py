@@ -35,6 +35,14 @@ PULLBACK_SHORT = {"5m": {"stochrsi_k": 75.0, "stochrsi_d": 88.0}, "1H": DOWNTREN
 BREAKOUT_LONG = {"5m": {"close": 100.6, "volume_ratio": 1.5}, "1H": {"macd_hist": 0.1}}
 BREAKOUT_SHORT = {"5m": {"close": 99.4, "volume_ratio": 1.5}, "1H": {"macd_hist": -0.1}}
 REVERSION_LONG = {"15m": {"previous_close": 98.8, "close": 99.1, "rsi14": 35.0}}
+SCALP_LONG = {
+    "5m": {"previous_close": 99.9, "close": 100.3, "volume_ratio": 2.5},
+    "15m": {"ema20": 99.8, "macd_hist": 0.1},
+}
+SCALP_SHORT = {
+    "5m": {"previous_close": 100.1, "close": 99.7, "volume_ratio": 2.5},
+    "15m": {"ema20": 100.2, "macd_hist": -0.1},
+}
 REVERSION_SHORT = {"15m": {"previous_close": 101.2, "close": 100.9, "rsi14": 65.0}}
 
 
@@ -72,6 +80,13 @@ def asked(seen: MarketSnapshot, position: PositionView | None = None, playbook: 
     return decide(seen, account(position), playbook or default_playbook(), HISTORY)
 
 
+def with_scalp() -> Playbook:
+    """The first version, its scalp enabled."""
+    book = default_playbook()
+    enabled = book.strategies["scalp"].model_copy(update={"enabled": True})
+    return book.model_copy(update={"strategies": book.strategies | {"scalp": enabled}})
+
+
 ENTRIES = [
     ("momentum", Action.OPEN_LONG, MOMENTUM_LONG, Regime.TRENDING_UP),
     ("momentum", Action.OPEN_SHORT, MOMENTUM_SHORT, Regime.TRENDING_DOWN),
@@ -82,6 +97,8 @@ ENTRIES = [
     ("breakout", Action.OPEN_SHORT, BREAKOUT_SHORT, Regime.RANGING),
     ("mean_reversion", Action.OPEN_LONG, REVERSION_LONG, Regime.RANGING),
     ("mean_reversion", Action.OPEN_SHORT, REVERSION_SHORT, Regime.RANGING),
+    ("scalp", Action.OPEN_LONG, SCALP_LONG, Regime.VOLATILE),
+    ("scalp", Action.OPEN_SHORT, SCALP_SHORT, Regime.RANGING),
 ]
 
 
@@ -89,7 +106,7 @@ ENTRIES = [
 def test_a_strategy_enters_on_its_signal(
     strategy: str, action: Action, changes: dict[str, dict[str, float | None]], regime: Regime
 ) -> None:
-    decision = asked(market(changes, regime))
+    decision = asked(market(changes, regime), playbook=with_scalp())
     assert (decision.action, decision.strategy) == (action, f"rules:{strategy}")
     assert decision.size_pct == default_playbook().size_pct(strategy, regime)
     assert decision.regime is regime
@@ -97,14 +114,14 @@ def test_a_strategy_enters_on_its_signal(
     assert decision.reasoning.startswith("analyst=rules; ")
     assert decision.observations
     assert decision.risk_factors
-    assert decision == asked(market(changes, regime))
+    assert decision == asked(market(changes, regime), playbook=with_scalp())
 
 
 @pytest.mark.parametrize("strategy, action, changes, regime", ENTRIES)
 def test_stop_and_target_pay_for_their_fees(
     strategy: str, action: Action, changes: dict[str, dict[str, float | None]], regime: Regime
 ) -> None:
-    decision = asked(market(changes, regime))
+    decision = asked(market(changes, regime), playbook=with_scalp())
     """At the worst price the order accepts, 15 basis points beyond the quote."""
     sign, entry = (1, D("100.01") * D("1.0015")) if action is Action.OPEN_LONG else (-1, D("99.99") * D("0.9985"))
     assert decision.stop_loss is not None
@@ -121,9 +138,9 @@ def test_stop_and_target_pay_for_their_fees(
 def test_the_entrys_own_reason_is_not_yet_invalid(
     strategy: str, action: Action, changes: dict[str, dict[str, float | None]], regime: Regime
 ) -> None:
-    decision = asked(market(changes, regime))
+    decision = asked(market(changes, regime), playbook=with_scalp())
     side = "1" if action is Action.OPEN_LONG else "-1"
-    then = asked(market(changes, regime), holding(side, decision.invalidation))
+    then = asked(market(changes, regime), holding(side, decision.invalidation), with_scalp())
     assert then.action is Action.HOLD
     assert "is not true" in then.reasoning
 
@@ -176,6 +193,40 @@ def test_no_frames_and_no_positions_are_held() -> None:
     blind = decide(market(MOMENTUM_LONG), account(positions=None), default_playbook(), HISTORY)
     assert blind.action is Action.HOLD
     assert "positions are not known" in blind.reasoning
+
+
+SCALP_WAITS = [
+    ({"15m": {"atr14": 0.2}}, "15m ATR14 is 0.20 % of the price, under 0.3 %"),
+    ({"15m": {"ema20": 100.1}}, "the last 15m close 100 is not above EMA20 100.1"),
+    ({"15m": {"macd_hist": -0.1}}, "15m MACD points the other way"),
+    ({"5m": {"previous_close": 100.1}}, "waits for a 5m close that crosses to above the session's VWAP 100"),
+    ({"5m": {"volume_ratio": 1.9}}, "5m volume is 1.9 × its mean, 2 × is asked for"),
+]
+
+
+@pytest.mark.parametrize("changes, said", SCALP_WAITS)
+def test_a_scalp_says_what_it_waits_for(changes: dict[str, dict[str, float]], said: str) -> None:
+    seen = {bar: values | changes.get(bar, {}) for bar, values in SCALP_LONG.items()}
+    decision = asked(market(seen), playbook=with_scalp())
+    assert decision.action is Action.HOLD
+    assert any(said in each for each in decision.observations)
+
+
+def test_a_scalp_is_off_until_somebody_enables_it_and_then_comes_last() -> None:
+    assert asked(market(SCALP_LONG)).action is Action.HOLD
+    both = {"5m": SCALP_LONG["5m"] | {"close": 100.6}, "15m": SCALP_LONG["15m"], "1H": UPTREND_1H}
+    assert asked(market(both), playbook=with_scalp()).strategy == "rules:momentum"
+
+
+def test_a_scalp_argues_against_its_own_positions_only() -> None:
+    """Its reason is of the quarter of an hour: the others' positions stand on the hour."""
+    seen, book = market(SCALP_SHORT), with_scalp()
+    assert asked(seen, holding("1"), book).action is Action.HOLD
+    own = holding("1")
+    assert own.plan is not None
+    own = own.model_copy(update={"plan": own.plan.model_copy(update={"strategy": "rules:scalp"})})
+    assert asked(seen, own, book).action is Action.CLOSE
+    assert asked(market(MOMENTUM_SHORT, Regime.TRENDING_DOWN), own, book).action is Action.CLOSE
 
 
 def test_the_playbook_rules_the_rules() -> None:

@@ -97,7 +97,9 @@ def test_the_text_says_everything_and_is_stable() -> None:
     )
     text = render(book)
     assert text == render(Playbook.model_validate(book.model_dump(mode="json")))
-    for name in [*book.strategies, *book.regimes]:
+    for name, rule in book.strategies.items():
+        assert f"- {name}{'' if rule.enabled else ' [disabled]'}: " in text
+    for name in book.regimes:
         assert f"- {name}: " in text
     assert "- Do not chase. (trades 3, 8)" in text
     assert "- hours 0 UTC: settlement" in text

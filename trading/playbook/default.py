@@ -2,7 +2,8 @@
 
 The parameters were chosen on OKX's 5m candles of 2022, mostly of May to July. There the rules came out about even
 after fees, with targets of 1.8 times the risk from the quote; in the quieter autumn of that year they lost a little.
-They are a fair start, not a promise.
+They are a fair start, not a promise. The scalp is not enabled: fees are a sixth of its risk, and nobody has shown yet
+that it earns them.
 `reward_risk` is net of fees at the worst price an entry accepts, where 1.65 is about that 1.8 for a wide stop and a
 little more for a close one; figures of `*_pct` are per cent of the price
 (`size_pct`: margin, % of equity), `stop_atr` multiples of 1H ATR14.
@@ -90,6 +91,22 @@ def default_playbook() -> Playbook:
                     "reward_risk": 1.6,
                     "confidence": 0.38,
                     **_HOUR_STOP,
+                },
+            ),
+            "scalp": StrategyRule(
+                summary="5m close across the session's VWAP on volume, with the 15m trend; out when 15m turns.",
+                enabled=False,
+                regimes=(Regime.TRENDING_UP, Regime.TRENDING_DOWN, Regime.RANGING, Regime.VOLATILE),
+                size_pct=Decimal(3),
+                parameters={
+                    "volume_ratio": 2.0,
+                    "atr_min_pct": 0.3,
+                    "reward_risk": 1.6,
+                    "confidence": 0.38,
+                    "stop_atr": 2.0,
+                    "stop_min_pct": 0.6,
+                    "stop_max_pct": 1.2,
+                    "full_size_stop_pct": 1.6,
                 },
             ),
         },
