@@ -36,6 +36,12 @@ PALETTE = (
     "dark-purple", "light-orange", "super-light-yellow", "semi-dark-blue",
 )  # fmt: skip
 WHOLE = ("cycle", "trade", "trades", "call", "screened", "misses", "passed on failure")  # never with decimals
+# Shares of 0..1 in per cent; an id at the right would lean on the next column's text.
+_SHARE, _ID = {"unit": "percentunit", "decimals": 1}, {"custom.align": "left"}
+_COLUMNS: dict[str, dict[str, Any]] = {
+    "win rate": _SHARE, "pass rate": _SHARE, "precision": _SHARE, "stated from": _SHARE, "stated": _SHARE,
+    "won": _SHARE, "cycle": _ID, "trade": _ID, "call": _ID,
+}  # fmt: skip
 TAG = "okxbot"
 _BUILDERS: dict[str, Any] = {
     "timeseries": timeseries.Panel,
@@ -115,6 +121,11 @@ def _overridden(panel: Panel, built: Any) -> Any:
     if panel.kind == "table" and panel.decimals:
         for column in WHOLE:
             built = built.override_by_name(column, [DynamicConfigValue(id_val="decimals", value=0)])
+    if panel.kind == "table":
+        for column, looks in _COLUMNS.items():
+            if f'"{column}"' in panel.sql:
+                values = [DynamicConfigValue(id_val=name, value=value) for name, value in looks.items()]
+                built = built.override_by_name(column, values)
     for column in panel.hidden:
         built = built.override_by_name(column, [DynamicConfigValue(id_val="custom.hidden", value=True)])
     for column in panel.marks:

@@ -28,7 +28,7 @@ def board(limits: Limits) -> Board:
                   FROM trades WHERE {UNDER_VERSION} AND confidence IS NOT NULL
                   GROUP BY playbook_version ORDER BY playbook_version""", "short", 12, limit=0.25, decimals=3),
             Panel("table", "Calibration", "Stated confidence against the share of trades that won, by version and tenths.", f"""
-                  SELECT 'v' || playbook_version AS "version", least(floor(confidence * 10), 9)::float8 / 10 AS "from",
+                  SELECT 'v' || playbook_version AS "version", least(floor(confidence * 10), 9)::float8 / 10 AS "stated from",
                     count(*)::float8 AS "trades", avg(confidence)::float8 AS "stated", avg((net_pnl > 0)::int)::float8 AS "won"
                   FROM trades WHERE {UNDER_VERSION} AND confidence IS NOT NULL
                   GROUP BY playbook_version, 2 ORDER BY playbook_version DESC, 2""", "short", 12, decimals=2),
