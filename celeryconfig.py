@@ -109,6 +109,7 @@ beat_schedule = {
     "decision-cycles": _tick("cycle.due", 1),
     "sweep": _tick("cycle.sweep", 2),
     "protection": _tick("protect.check", 2),
+    "tending": _tick("trade.tend", 2),
     "resolve-unknown": _tick("account.resolve", 2),
     "reconcile": _tick("account.reconcile_due", 10),
     "invariants": _tick("account.invariants", 10),

@@ -41,8 +41,11 @@ class Mutations:
             subject=request.cl_ord_id,
         )
 
-    def place_algo(self, request: AlgoRequest) -> Outcome:
-        """Place a position-level stop and target: whole position, reduce-only, market at trigger."""
+    def place_algo(self, request: AlgoRequest, signed_at: datetime | None = None) -> Outcome:
+        """Place a position-level stop and target: whole position, reduce-only, market at trigger.
+
+        It knows no `expTime`: signed as of `signed_at` (wall), OKX refuses it 30 s after that.
+        """
         both = request.stop_loss_px is not None and request.take_profit_px is not None
         stop, target = request.stop_loss_px, request.take_profit_px
         kind = request.trigger_px_type
@@ -66,6 +69,7 @@ class Mutations:
             ),
             id_field="algoId",
             subject=request.algo_cl_ord_id,
+            signed_at=signed_at,
         )
 
     def cancel_order(self, inst_id: str, cl_ord_id: str) -> Outcome:
@@ -112,14 +116,25 @@ class Mutations:
             subject=algo_id,
         )
 
-    def close_position(self, inst_id: str, mgn_mode: str, cl_ord_id: str, auto_cancel: bool = True) -> Outcome:
-        """Close the whole position at market; `auto_cancel` also cancels closing orders in its way."""
+    def close_position(
+        self,
+        inst_id: str,
+        mgn_mode: str,
+        cl_ord_id: str,
+        auto_cancel: bool = True,
+        signed_at: datetime | None = None,
+    ) -> Outcome:
+        """Close the whole position at market; `auto_cancel` also cancels closing orders in its way.
+
+        It knows no `expTime`: signed as of `signed_at` (wall), OKX refuses it 30 s after that.
+        """
         return self._send(
             "close_position",
             lambda: self._okx.trade.close_positions(
                 inst_id, mgn_mode, autoCxl="true" if auto_cancel else "false", clOrdId=cl_ord_id
             ),
             subject=cl_ord_id,
+            signed_at=signed_at,
         )
 
     def set_leverage(self, inst_id: str, lever: Decimal | int, mgn_mode: str) -> Outcome:
@@ -139,9 +154,10 @@ class Mutations:
         subject: str,
         id_field: str | None = None,
         exp_time: datetime | None = None,
+        signed_at: datetime | None = None,
     ) -> Outcome:
         try:
-            with self._okx.expiring(exp_time):
+            with self._okx.expiring(exp_time, signed_at):
                 outcome = classify(call(), id_field)
         except TransportFailure as failure:
             outcome = classify(failure)

@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import httpx
@@ -26,6 +26,8 @@ from exchange.deadline import DeadlineTransport, deadline
 from trading.clock import to_ms, wall_now
 
 Row = dict[str, Any]
+
+SIGNED_FOR = timedelta(seconds=30)  # OKX refuses a request whose timestamp is older (50102)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +84,7 @@ def _envelope(response: httpx.Response) -> Envelope:
 
 class _CallOptions(threading.local):
     exp_time: datetime | None = None
+    signed_at: datetime | None = None
 
 
 class _Bounded(OkxClient):  # type: ignore[misc]  # python-okx has no types
@@ -110,7 +113,7 @@ class _Bounded(OkxClient):  # type: ignore[misc]  # python-okx has no types
         if method == "GET":
             request_path += utils.parse_params_to_str(params)
         body = json.dumps(params) if method == "POST" else ""
-        stamp = wall_now().strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
+        stamp = (self.options.signed_at or wall_now()).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
         if self.API_KEY == "-1":
             headers = utils.get_header_no_sign(self.flag, False)
         else:
@@ -154,16 +157,16 @@ class OkxTransport:
         self.public = _Public(*common)
 
     @contextmanager
-    def expiring(self, at: datetime | None) -> Iterator[None]:
-        """Trading calls of this thread inside the block carry `expTime`:
+    def expiring(self, at: datetime | None, signed_at: datetime | None = None) -> Iterator[None]:
+        """Trading calls of this thread inside the block carry `expTime`, and are signed as of `signed_at` (None: now).
 
-        OKX discards them after it (wall time).
+        OKX discards them after the one, and `SIGNED_FOR` after the other, by its own clock (wall).
         """
-        self.trade.options.exp_time = at
+        self.trade.options.exp_time, self.trade.options.signed_at = at, signed_at
         try:
             yield
         finally:
-            self.trade.options.exp_time = None
+            self.trade.options.exp_time = self.trade.options.signed_at = None
 
     def close(self) -> None:
         """Close all connections."""

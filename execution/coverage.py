@@ -11,6 +11,7 @@ from execution.identifiers import is_attached
 from models import AlgoOrder, Position
 
 LIVE = ("live", "pause", "partially_effective")
+NOT_LISTED = "not listed"  # fail code of a stop the exchange has forgotten: when it ended is not known
 
 
 def stops_of(ctx: ExecutionContext, session: Session, inst_id: str) -> list[AlgoOrder]:
@@ -26,6 +27,26 @@ def stops_of(ctx: ExecutionContext, session: Session, inst_id: str) -> list[Algo
             .order_by(AlgoOrder.id)
         )
     )
+
+
+def taken_away(ctx: ExecutionContext, session: Session, row: Position) -> AlgoOrder | None:
+    """The stop that covered the position last, when it has ended without having been triggered and none is alive."""
+    if any(closes(row.contracts, algo, ctx.order_prefix) for algo in stops_of(ctx, session, row.inst_id)):
+        return None
+    last = session.scalars(
+        select(AlgoOrder)
+        .where(
+            AlgoOrder.account_id == ctx.account_id,
+            AlgoOrder.inst_id == row.inst_id,
+            AlgoOrder.side == ("sell" if row.contracts > 0 else "buy"),
+            AlgoOrder.stop_loss_px.is_not(None),
+            AlgoOrder.state.not_in(LIVE),
+            AlgoOrder.updated_market_at >= row.opened_market_at,
+        )
+        .order_by(AlgoOrder.updated_market_at.desc(), AlgoOrder.id.desc())
+        .limit(1)
+    ).first()
+    return None if last is None or last.state == "effective" else last
 
 
 def closes(contracts: Decimal, algo: AlgoOrder, prefix: str) -> bool:

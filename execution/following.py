@@ -1,15 +1,21 @@
-"""An order row follows what the exchange says of it, never backwards. Under the instrument's lock."""
+"""An order row follows what the exchange says of it, never backwards; a stop also where it was moved to.
+
+Under the instrument's lock.
+"""
+
+from decimal import Decimal
 
 import structlog
 from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
-from execution import locks, notices, outbox, transition
+from execution import coverage, locks, notices, outbox, transition
 from execution.context import ExecutionContext
 from execution.identifiers import is_ours
 from execution.locks import LockReason
-from models import Order
+from models import Order, OrderEvent, Position
 from trading.orders import AlgoReport, OrderReport, OrderState, may_become
+from trading.stop_prices import reduces_risk
 
 logger = structlog.get_logger()
 
@@ -116,3 +122,26 @@ def follow_algo(ctx: ExecutionContext, session: Session, order: Order, report: A
     transition.move(session, order, new, source, detail, last_code=report.fail_code or order.last_code)
     if was in (OrderState.UNKNOWN, OrderState.ABSENT):
         lift_unknown(ctx, session, order.inst_id, f"{order.cl_ord_id} found {report.state}")
+
+
+def follow_move(session: Session, order: Order, report: AlgoReport, source: str) -> None:
+    """A live stop stands nearer than it was placed: should it be lost, protection places it there again, not where the
+    plan had it. Whoever moved it, and however late that is seen. One that stands further away is an old report, or was
+    changed by hand for more risk: not followed.
+    """
+    before, now = order.stop_loss_px, report.stop_loss_px
+    if report.state not in coverage.LIVE or before is None or now is None:
+        return
+    if not reduces_risk(Decimal(1 if order.side == "sell" else -1), before, now):
+        return
+    order.stop_loss_px = now
+    for row in session.scalars(
+        select(Position).where(
+            Position.account_id == order.account_id, Position.inst_id == order.inst_id, Position.contracts != 0
+        )
+    ):
+        row.moved_stop_px = now
+    detail = {"stop_from": str(before), "stop_to": str(now)}
+    session.add(
+        OrderEvent(order_id=order.id, from_state=order.state, to_state=order.state, source=source, detail=detail)
+    )

@@ -1,4 +1,4 @@
-"""Stops that follow the price: after each check of protection, by one amendment each, only towards less risk.
+"""Stops that follow the price: every two seconds, by one amendment each, only towards less risk.
 
 Off unless a setting says otherwise. What is known of the position comes from the mirror, the price from the feed; the
 move itself asks the exchange anew (`execution.stop_moves`). A move that was refused, or is not seen, is tried again
@@ -28,7 +28,7 @@ LONGEST_WAIT = timedelta(seconds=60)
 
 
 def follow_prices(ctx: ExecutionContext) -> list[StopMoved]:
-    """Move every stop a rule wants moved; returns the moves. Safe to repeat. Runs in the `protect` worker only."""
+    """Move every stop a rule wants moved; returns the moves. Safe to repeat. Runs in the `trade` worker only."""
     moved = []
     for row, price in wanted_moves(ctx):
         refused, now = ctx.refused_stop_moves.get(row.id), ctx.clock.wall_now()
@@ -44,6 +44,8 @@ def follow_prices(ctx: ExecutionContext) -> list[StopMoved]:
             wait = min(timedelta(seconds=2 ** min(count, 6)), LONGEST_WAIT)
             ctx.refused_stop_moves[row.id] = Refusals(count, now + wait)
             logger.warning("stop_not_moved", inst_id=row.inst_id, to=str(price), reason=str(reason))
+            if isinstance(reason, ReadFailed):
+                break  # the exchange is slow or gone: entries must not wait for the other stops as well
     return moved
 
 

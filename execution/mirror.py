@@ -8,14 +8,14 @@ since then is newer than the read and stays. All ingestion of one instrument is 
 from datetime import datetime
 from decimal import Decimal
 
-from sqlalchemy import exists, or_, select, text, update
+from sqlalchemy import exists, func, or_, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from execution import journal, locks, monitor, notices, outbox
+from execution import journal, locks, monitor, notices, outbox, uncovered
 from execution.context import ExecutionContext
 from execution.coverage import refresh_levels
-from execution.following import find_order, follow, follow_algo
+from execution.following import find_order, follow, follow_algo, follow_move
 from execution.identifiers import is_ours
 from execution.locks import LockReason
 from models import AlgoOrder, Fill, Order, Position, Trade
@@ -211,6 +211,7 @@ def ingest_algo(ctx: ExecutionContext, report: AlgoReport, source: str = "push")
         order = find_order(session, ctx, report.algo_cl_ord_id, None)
         if order is not None and order.kind == "algo":
             follow_algo(ctx, session, order, report, source)
+            follow_move(session, order, report, source)
         if failed and is_ours(report.algo_cl_ord_id, ctx.order_prefix):
             message = f"stop {report.algo_id} triggered and failed: {report.fail_code}"
             notices.alert(session, ctx.account_id, "stop_failed", "CRITICAL", message, inst_id=report.inst_id)
@@ -252,8 +253,16 @@ def _older(row: Position, at: datetime, as_of: datetime | None) -> bool:
 
 def _flatten_row(ctx: ExecutionContext, session: Session, row: Position, at: datetime) -> None:
     now = ctx.clock.wall_now()
-    if row.uncovered_since is not None:
+    since = row.uncovered_since
+    if since is not None and not uncovered.being_closed(ctx, session, row, since):
         monitor.add_naked_time(ctx, session, row, now)
+    elif row.contracts != 0:  # its stop went with it: together, or was there a time in between?
+        last_fill = session.scalar(
+            select(func.max(Fill.market_at)).where(Fill.account_id == ctx.account_id, Fill.inst_id == row.inst_id)
+        )
+        naked = uncovered.outlived_its_stop(ctx, session, row, max(at, last_fill or at))
+        if naked:
+            monitor.count_naked(ctx, session, row, naked)
     row.contracts, row.upl, row.margin = Decimal(0), Decimal(0), Decimal(0)
     row.stop_px = row.target_px = row.moved_stop_px = row.plan = None
     row.uncovered_since = row.alarmed_at = None

@@ -47,11 +47,16 @@ def observe(ctx: ExecutionContext, equity: Decimal, at: datetime, *, settled: bo
 
 
 def add_naked_time(ctx: ExecutionContext, session: Session, row: Position, now: datetime) -> None:
-    """A position stopped being uncovered at `now` (wall): the seconds go to it and to the total."""
+    """A position stopped being uncovered at `now` (wall)."""
     assert row.uncovered_since is not None
-    seconds = Decimal(str(round((now - row.uncovered_since).total_seconds(), 3)))
-    row.naked_seconds += seconds
+    count_naked(ctx, session, row, now - row.uncovered_since)
     row.uncovered_since = None
+
+
+def count_naked(ctx: ExecutionContext, session: Session, row: Position, span: timedelta) -> None:
+    """The seconds (wall) go to the position and to the total."""
+    seconds = Decimal(str(round(span.total_seconds(), 3)))
+    row.naked_seconds += seconds
     state = session.get_one(BotState, ctx.account_id, with_for_update=True)
     state.naked_seconds_total += seconds
     logger.warning("position_was_uncovered", inst_id=row.inst_id, seconds=str(seconds))

@@ -113,7 +113,9 @@ def _protect(ctx: ExecutionContext, position_id: int, report: ProtectionReport) 
     if unsent is not None:
         submit(ctx, unsent.id)  # its sender died, or its message is on its way: the claim decides
         return
-    stop = row.moved_stop_px or _price((row.plan or {}).get("stop_loss"))
+    # Without a plan, where the stop stands that covers it.
+    stop = row.moved_stop_px or _price((row.plan or {}).get("stop_loss")) or row.stop_px
+    target = _price((row.plan or {}).get("take_profit")) or row.target_px
     situation = Situation(
         covered=row.uncovered_since is None,
         overdue=uncovered.overdue(ctx, row),
@@ -124,7 +126,7 @@ def _protect(ctx: ExecutionContext, position_id: int, report: ProtectionReport) 
     now = ctx.clock.wall_now()
     step = next_step(situation, now)
     if step is Step.STOP and stop is not None:
-        state = protective_orders.place_stop(ctx, row, stop, _price((row.plan or {}).get("take_profit")))
+        state = protective_orders.place_stop(ctx, row, stop, target)
         if state in (OrderState.LIVE, OrderState.FILLED):
             report.stops_placed.append(row.inst_id)
         elif state == OrderState.REJECTED and not situation.covered and due(situation.closes, now):

@@ -67,5 +67,6 @@ def look_up_ended(ctx: ExecutionContext, live: set[str], as_of: datetime) -> Non
             continue
         with ctx.sessions.begin() as session:
             stale = session.get_one(AlgoOrder, row.id, with_for_update=True)
-            stale.state, stale.fail_code = "canceled", stale.fail_code or "not listed"
+            stale.state, stale.fail_code = "canceled", coverage.NOT_LISTED
+            stale.seen_at = ctx.clock.wall_now()
         logger.warning("algo_vanished", algo_id=row.algo_id, inst_id=row.inst_id)

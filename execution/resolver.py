@@ -2,9 +2,11 @@
 
 Found (by our id, among the resting, the finished, or by a fill): adopted as the exchange has it. Absent: the exchange's
 own clock is past the last moment at which the request could take effect, and a grace; then three spaced looks missed it
-everywhere while the position stayed what our books say. That moment is `expTime`; for stops and closes, which carry
-none, it is the first look by the exchange's clock: the call had ended before. A read that fails proves nothing. An
-absent whole-position close is tried again, as a new intent, while its position is there; a stop by protection.
+everywhere while the position stayed what our books say. That moment is `expTime`. Stops and closes carry none: for them
+it is the first look after their call was over, because its process said so or is gone; while that is not known (a
+process may stand still between its claim and its call), it is the end of their signature's time: it is made with the
+claim. A read that fails proves nothing. An absent whole-position close is tried again, as a new intent, while its
+position is there; a stop by protection.
 """
 
 from datetime import datetime, timedelta
@@ -16,7 +18,8 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from exchange.errors import ReadFailed
-from execution import bound, following, intents, mirror, notices, outbox, transition
+from exchange.transport import SIGNED_FOR
+from execution import bound, claimant, following, intents, mirror, notices, outbox, transition
 from execution.context import ExecutionContext
 from execution.errors import DuplicateIntent
 from execution.ownership import expected_contracts
@@ -130,10 +133,11 @@ def time_is_up(ctx: ExecutionContext, order: Order) -> tuple[Order, bool]:
 
     Asked before the looks: what they miss was missing then. Raises ReadFailed.
     """
-    at = ctx.exchange.server_time()
-    if order.looked_from is None:
+    call_is_over = order.acked_at is not None or claimant.is_gone(order.claimed_by)
+    at = ctx.exchange.server_time()  # after that was found out
+    if order.looked_from is None and call_is_over:
         order = _look_from(ctx, order, at)
-    return order, at > _last_moment(ctx, order) + timedelta(seconds=ctx.settings.unknown_grace_s)
+    return order, at > _last_moment(order) + timedelta(seconds=ctx.settings.unknown_grace_s)
 
 
 def _resolve(ctx: ExecutionContext, order: Order) -> str:
@@ -151,7 +155,7 @@ def _resolve(ctx: ExecutionContext, order: Order) -> str:
 
 
 def _look_from(ctx: ExecutionContext, order: Order, at: datetime) -> Order:
-    """Remember the exchange's clock of the first look: the request was written before it."""
+    """Remember the exchange's clock of the first look after the call: its request was written before."""
     with ctx.sessions.begin() as session:
         row = session.get_one(Order, order.id, with_for_update=True)
         row.looked_from = row.looked_from or at
@@ -186,12 +190,12 @@ def _find(ctx: ExecutionContext, order: Order) -> OrderReport | None:
     return exchange.order_by_id(order.inst_id, fill.ord_id) if fill is not None else None
 
 
-def _last_moment(ctx: ExecutionContext, order: Order) -> datetime:
+def _last_moment(order: Order) -> datetime:
     """Until when the request can take effect, by the exchange's clock."""
     if order.kind == "order" and order.exp_time is not None:
         return order.exp_time
-    assert order.looked_from is not None, "set before the first look"
-    return order.looked_from
+    assert order.submitted_at is not None, "claimed"
+    return order.looked_from or order.submitted_at + SIGNED_FOR
 
 
 def _held(positions: list[PositionReport], inst_id: str) -> Decimal:

@@ -1,15 +1,19 @@
-"""Entries that rest on the book: cancelled when their decision is too old or entries are not allowed any more.
+"""Entries that rest on the book: cancelled when entries are not allowed any more, their decision is too old, or what
+they are part of is being left.
 
 What fills before the rest is a position like any other: protection gives it a position-level stop at once, for the stop
 that rides in the entry comes to life with the last fill only. A cancellation is judged by what the exchange then shows
 of the order, and asked for again with the next look.
 """
 
+from collections.abc import Callable
+
 import structlog
 from sqlalchemy import ColumnElement, and_, select
+from sqlalchemy.orm import Session
 
 from exchange.errors import ReadFailed
-from execution import mirror
+from execution import entries, mirror
 from execution.context import ExecutionContext
 from models import BotState, Order
 from trading.orders import ENTRY_LEGS, OrderState
@@ -28,19 +32,23 @@ def rests() -> ColumnElement[bool]:
 
 def cancel_due(ctx: ExecutionContext) -> list[str]:
     """Cancel what may rest no longer; returns the clOrdIds asked for. Safe to repeat."""
+    return _cancel(ctx, lambda session, order: _why(ctx, session, order))
+
+
+def withdraw(ctx: ExecutionContext, why: str, inst_id: str | None = None) -> list[str]:
+    """Cancel whatever rests, of one instrument or of all; returns the clOrdIds asked for. Safe to repeat."""
+    return _cancel(ctx, lambda _, order: why if inst_id in (None, order.inst_id) else None)
+
+
+def _cancel(ctx: ExecutionContext, why: Callable[[Session, Order], str | None]) -> list[str]:
     with ctx.sessions() as session:
         resting = session.scalars(
             select(Order).where(Order.account_id == ctx.account_id, rests()).order_by(Order.id)
         ).all()
-        state = session.get_one(BotState, ctx.account_id)
-    asked = []
-    for order in resting:
-        why = _why(ctx, state, order)
-        if why is None:
-            continue
+        due = [(order, reason) for order in resting if (reason := why(session, order)) is not None]
+    for order, reason in due:
         outcome = ctx.exchange.cancel_order(order.inst_id, order.cl_ord_id)
-        logger.info("resting_entry_canceled", cl_ord_id=order.cl_ord_id, why=why, outcome=outcome.kind.value)
-        asked.append(order.cl_ord_id)
+        logger.info("resting_entry_canceled", cl_ord_id=order.cl_ord_id, why=reason, outcome=outcome.kind.value)
         try:
             after = ctx.exchange.order(order.inst_id, order.cl_ord_id)
         except ReadFailed as failure:
@@ -48,17 +56,10 @@ def cancel_due(ctx: ExecutionContext) -> list[str]:
             continue
         if after is not None:
             mirror.ingest_order(ctx, after, source="control")
-    return asked
+    return [order.cl_ord_id for order, _ in due]
 
 
-def _why(ctx: ExecutionContext, state: BotState, order: Order) -> str | None:
+def _why(ctx: ExecutionContext, session: Session, order: Order) -> str | None:
     """Why it may rest no longer; None while it may."""
-    if state.halted:
-        return f"halted: {state.halt_reason}"
-    if state.state != "running":
-        return f"the bot is {state.state}"
-    if state.entries_blocked is not None:
-        return state.entries_blocked
-    if order.deadline is not None and order.deadline < ctx.clock.wall_now():
-        return "the decision is too old"
-    return None
+    against = entries.forbidden(session, session.get_one(BotState, ctx.account_id), order, ctx.clock.wall_now())
+    return None if against is None else against[2]

@@ -1,6 +1,7 @@
 """Moving the stop of an open position, only ever towards less risk, by one amendment: at no moment is there none.
 
-The move is audited before it is sent, sent once, and judged by what the exchange then shows, not by its reply.
+The move is audited before it is sent, sent once, and judged by what the exchange then shows, not by its reply. Where
+the stop stands is written down by whoever sees it first (`execution.following.follow_move`), in time or late.
 """
 
 import time
@@ -9,14 +10,13 @@ from decimal import Decimal
 
 import structlog
 from sqlalchemy import select
-from sqlalchemy.orm import Session
 
 from execution import coverage, mirror, notices
 from execution.context import ExecutionContext
 from execution.errors import Refused
 from execution.identifiers import is_ours
 from execution.ownership import our_part
-from models import Order, OrderEvent, Position, Trade
+from models import Trade
 from trading.orders import AlgoReport, OutcomeKind, PositionReport
 from trading.stop_prices import break_even_price, reduces_risk, trailing_price, triggers_at_once
 
@@ -77,9 +77,8 @@ def move_stop(
     if outcome.kind is OutcomeKind.REJECTED:
         raise Refused(f"the exchange refused to move the stop of {inst_id}: {outcome.code} {outcome.message}")
     _await(ctx, algo, new)
-    with ctx.sessions.begin() as session:
-        _write_down(ctx, session, algo, before, new, actor)
-        if tell:
+    if tell:
+        with ctx.sessions.begin() as session:
             message = f"stop of {inst_id} moved from {before} to {new} by {actor}"
             notices.alert(session, ctx.account_id, "stop_moved", "INFO", message, inst_id=inst_id)
     logger.info("stop_moved", inst_id=inst_id, before=str(before), now=str(new), actor=actor)
@@ -133,27 +132,3 @@ def _await(ctx: ExecutionContext, algo: AlgoReport, new: Decimal) -> None:
         f"the exchange still shows the stop of {algo.inst_id} at {algo.stop_loss_px}, and whether the move will take "
         "effect is not known; look again with `okxbot status`"
     )
-
-
-def _write_down(
-    ctx: ExecutionContext, session: Session, algo: AlgoReport, before: Decimal, new: Decimal, actor: str
-) -> None:
-    """Should the stop be lost, protection places it here again, not where the plan had it."""
-    row = session.scalars(
-        select(Position)
-        .where(Position.account_id == ctx.account_id, Position.inst_id == algo.inst_id)
-        .with_for_update()
-    ).first()
-    if row is not None:
-        row.moved_stop_px = new
-    order = session.scalars(
-        select(Order).where(Order.cl_ord_id == algo.algo_cl_ord_id).with_for_update()
-    ).one_or_none()  # fmt: skip
-    if order is not None:
-        order.stop_loss_px = new
-        session.add(
-            OrderEvent(
-                order_id=order.id, from_state=order.state, to_state=order.state, source="control",
-                detail={"stop_from": str(before), "stop_to": str(new), "actor": actor},
-            )
-        )  # fmt: skip

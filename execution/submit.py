@@ -13,7 +13,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from exchange.errors import ReadFailed
-from execution import bound, locks, notices, outbox, transition
+from execution import bound, claimant, entries, locks, notices, outbox, resting, transition
 from execution.context import ExecutionContext
 from execution.failpoints import calling, reached
 from execution.live_price import live_price
@@ -25,8 +25,6 @@ logger = structlog.get_logger()
 
 NOT_CLAIMED = "not_claimed"
 BPS = Decimal(10000)
-# It runs each minute: one that has not for three is a sign that the safety machinery stands still.
-RECONCILED_WITHIN = timedelta(minutes=3)
 
 
 def submit(ctx: ExecutionContext, order_id: int) -> str:
@@ -48,6 +46,8 @@ def _submit(ctx: ExecutionContext, order: Order) -> str:
     drift = _drift_reason(ctx, order) if order.leg in ENTRY_LEGS else None
     if order.reduce_only:
         bound.look_again(ctx, order)
+        if order.leg != Leg.STOP:
+            resting.withdraw(ctx, f"{order.leg} {order.cl_ord_id}", order.inst_id)
     reached("before_claim")
     claimed = _claim(ctx, order.id, drift)
     if not isinstance(claimed, Order):
@@ -95,6 +95,7 @@ def _claim(ctx: ExecutionContext, order_id: int, drift: str | None) -> Order | s
             OrderState.SUBMITTING,
             "submit",
             claim_token=uuid4(),
+            claimed_by=claimant.this_process(),
             submitted_at=now,
             exp_time=now + timedelta(seconds=ctx.settings.order_exp_s),
         )
@@ -108,21 +109,9 @@ def _refusal(
     if order.reduce_only:
         over = bound.gone(session, order)
         return None if over is None else (OrderState.EXPIRED, "position_gone", over)
-    if state.halted:
-        return OrderState.DENIED, "halted", f"halted: {state.halt_reason}"
-    if state.state != "running":
-        return OrderState.DENIED, "not_running", f"the bot is {state.state}"
-    if state.reconciled_at is None:
-        return OrderState.DENIED, "not_reconciled", "no reconciliation has succeeded since the start or a reconnect"
-    if ctx.clock.wall_now() - state.reconciled_at > RECONCILED_WITHIN:
-        return OrderState.DENIED, "not_reconciled", f"last reconciled at {state.reconciled_at:%H:%M:%S}"
-    if state.entries_blocked is not None:
-        return OrderState.DENIED, "invariant", state.entries_blocked
-    held = locks.open_locks(session, ctx.account_id, order.inst_id)
-    if held:
-        return OrderState.DENIED, "instrument_locked", f"{order.inst_id} is locked: {held[0].reason}"
-    if order.deadline is not None and order.deadline < ctx.clock.wall_now():
-        return OrderState.EXPIRED, "deadline", "the decision is too old"
+    against = entries.forbidden(session, state, order, ctx.clock.wall_now())
+    if against is not None:
+        return against
     if drift is not None:
         return OrderState.EXPIRED, "price_drift", drift
     return None
@@ -131,7 +120,7 @@ def _refusal(
 def _call(ctx: ExecutionContext, order: Order) -> Outcome:
     """The one request."""
     if order.kind == "close_position":
-        return ctx.exchange.close_position(order.inst_id, order.td_mode, order.cl_ord_id, auto_cancel=True)
+        return ctx.exchange.close_position(order.inst_id, order.td_mode, order.cl_ord_id, signed_at=order.submitted_at)
     if order.kind == "algo":
         return ctx.exchange.place_algo(
             AlgoRequest(
@@ -141,7 +130,8 @@ def _call(ctx: ExecutionContext, order: Order) -> Outcome:
                 td_mode=order.td_mode,
                 stop_loss_px=order.stop_loss_px,
                 take_profit_px=order.take_profit_px,
-            )
+            ),
+            order.submitted_at,
         )
     assert order.sz_contracts is not None, "an order without a size"
     assert order.exp_time is not None, "a claim sets expTime"

@@ -182,7 +182,7 @@ class Pacer:
             self._wait_for(self._unsettled)
 
     def _let_stops_follow(self) -> None:
-        """The rules for stops look at every price there is, not at those a tick of protection happens to meet.
+        """The rules for stops look at every price there is, not at those a tick happens to meet.
 
         A move that is refused holds the market up for ten seconds only.
         """
@@ -194,7 +194,7 @@ class Pacer:
             if not moves or monotonic() > until:
                 return []
             if monotonic() - sent >= RESEND_S:
-                self._dispatcher.send("protect.check")
+                self._dispatcher.send("trade.tend")
                 sent = monotonic()
             return [f"stop of {row.inst_id} to {price}" for row, price in moves]
 

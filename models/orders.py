@@ -62,6 +62,7 @@ class Order(Base):
     reason: Mapped[str] = mapped_column(server_default="")
     state: Mapped[str] = mapped_column(server_default="intended")
     claim_token: Mapped[UUID | None]
+    claimed_by: Mapped[str | None]  # the process (`execution.claimant`)
     deadline: Mapped[datetime | None]  # wall: not sent after it; None for exits
     decided_at: Mapped[datetime | None]
     reference_px: Mapped[Decimal | None]  # live price when decided: drift is measured from it
@@ -72,7 +73,7 @@ class Order(Base):
     pnl: Mapped[Decimal] = mapped_column(server_default="0")
     last_code: Mapped[str | None]
     last_message: Mapped[str | None]
-    looked_from: Mapped[datetime | None]  # exchange's clock at the first look for an unknown outcome
+    looked_from: Mapped[datetime | None]  # exchange's clock at the first look after its call was over
     misses: Mapped[int] = mapped_column(server_default="0")  # spaced proofs of absence so far
     last_miss_at: Mapped[datetime | None]
     created_at: Mapped[CreatedAt]

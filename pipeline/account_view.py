@@ -14,7 +14,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Session
 
 from brain.ledger import spent_since
-from execution.submit import RECONCILED_WITHIN
+from execution.entries import RECONCILED_WITHIN
 from models import BotState, DecisionCycle, InstrumentLock, LimitOverride, Order, Position, Trade
 from pipeline.context import PipelineContext
 from trading.clock import slot_close

@@ -12,7 +12,12 @@ import psycopg2
 from trading.clock import wall_now
 
 DRAIN_WITHIN = 40.0
-_OPEN = "SELECT count(*) FROM decision_cycles WHERE stage <> 'done' AND deadline > %s"
+# One whose entry rests on the book is not waited for: the trade worker takes the entry back when it ends.
+_OPEN = """
+SELECT count(*) FROM decision_cycles c WHERE stage <> 'done' AND deadline > %s AND NOT EXISTS (
+    SELECT 1 FROM orders o
+    WHERE o.cycle_id = c.id AND o.ord_type = 'limit' AND o.state IN ('live', 'partially_filled')
+)"""
 
 
 def wait_for_open_cycles(dsn: str, seconds: float = DRAIN_WITHIN) -> int | None:

@@ -16,6 +16,7 @@ from sqlalchemy.exc import DBAPIError
 
 from exchange.errors import ReadFailed
 from execution import coverage
+from execution.context import ExecutionContext
 from execution.failpoints import KILL, KILL_WORKER, POINTS, STOP
 from execution.reconcile import reconcile
 from execution.submit import submit
@@ -27,7 +28,8 @@ from trading.orders import ENTRY_LEGS, Leg, OrderState
 MISFORTUNES = ("none", "duplicate_delivery", "redis_rolled_back", "postgres_crashed", "reply_lost")
 LEGS = (Leg.ENTRY, Leg.STOP, Leg.CLOSE)
 PATHS = {Leg.ENTRY: "/trade/order$", Leg.STOP: "/trade/order-algo$", Leg.CLOSE: "/trade/close-position$"}
-FIRES_WITHIN_S = 20.0
+ENTRY_TRIES = 3
+FIRES_WITHIN_S = 60.0
 CONVERGES_WITHIN_S = 60.0
 REPLY_HELD_S = 0.9  # longer than it takes to be sure that the request is on the wire
 
@@ -112,9 +114,7 @@ def _prepare(stack: LeanStack, cell: Cell) -> int | None:
         file.unlink()
     silent = replace(stack.ctx, send=_nowhere)
     if cell.leg is not Leg.ENTRY:
-        entry = desk.intend_entry(silent, BTC)
-        if submit(stack.ctx, entry.id) != OrderState.LIVE:
-            raise RuntimeError("the entry the cell rests on was not accepted")
+        _enter(stack, silent)
     if cell.leg is Leg.STOP:
         # Before our books show the position: a look the cell before asked for may be the first to see it.
         _arm(stack, cell)
@@ -128,6 +128,25 @@ def _prepare(stack: LeanStack, cell: Cell) -> int | None:
     _until(lambda: _covered_by_level(stack), lambda: _look_again(stack), 15)
     _arm(stack, cell)
     return desk.intend_exit(silent, BTC).id
+
+
+def _enter(stack: LeanStack, silent: ExecutionContext) -> None:
+    """The entry the cell rests on. A machine that stands still for seconds makes one come too late for the exchange, or
+    its reply for us: it is seen to its end, and another is intended. Raises RuntimeError with what was said of each.
+    """
+    said = []
+    for _ in range(ENTRY_TRIES):
+        entry = desk.intend_entry(silent, BTC)
+        state = submit(stack.ctx, entry.id)
+        if state == OrderState.LIVE:
+            return
+        with stack.ctx.sessions() as session:
+            row = session.get_one(Order, entry.id)
+        said.append(f"{state} ({row.last_code} {row.last_message})")
+        if state == OrderState.DENIED:
+            break
+        clear(stack)
+    raise RuntimeError(f"the entry the cell rests on was not accepted: {', then '.join(said)}")
 
 
 def _arm(stack: LeanStack, cell: Cell) -> None:

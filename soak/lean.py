@@ -35,7 +35,7 @@ from soak.process import WorkerProcess
 BTC, ETH, SOL = "BTC-USDT-SWAP", "ETH-USDT-SWAP", "SOL-USDT-SWAP"
 # Short, so that a proof of absence takes little longer than the crash; not so short that a busy machine makes a request
 # come too late for the exchange.
-SHORT = {"HTTP_TIMEOUT_S": "3", "ORDER_EXP_S": "2.5", "UNKNOWN_GRACE_S": "0.2", "NAKED_GRACE_S": "0.3"}
+SHORT = {"HTTP_TIMEOUT_S": "3", "ORDER_EXP_S": "3", "UNKNOWN_GRACE_S": "0.2", "NAKED_GRACE_S": "0.3"}
 
 
 class RedisProcess:

@@ -119,6 +119,26 @@ def connect_threads(**_: Any) -> None:
 
 
 @worker_shutdown.connect
+def leave_nothing_on_the_book(**_: Any) -> None:
+    """Entries that rest are tended by the `trade` worker: they go when it goes. Its child has ended by now."""
+    if os.environ.get("OKXBOT_SERVICE") != "trade":
+        return
+    import structlog
+    from sqlalchemy.exc import DBAPIError
+
+    from exchange.errors import CredentialsMissing, ReadFailed
+    from execution.errors import Refused
+    from execution.resting import withdraw
+    from tasks.context import execution_context
+
+    try:
+        withdraw(execution_context(), "the bot is stopping")
+    except (ReadFailed, CredentialsMissing, Refused, DBAPIError, OSError) as error:
+        # At the next start reconciliation finds it, and the first look at it judges it by its age.
+        structlog.get_logger().warning("resting_entries_not_withdrawn", error=str(error))
+
+
+@worker_shutdown.connect
 def last_line(**_: Any) -> None:
     """The log's last line of a worker."""
     import structlog

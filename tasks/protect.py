@@ -1,9 +1,7 @@
 """Queue `protect`: stops, reductions, closes. Its own worker, so that a stop never waits behind an entry."""
 
-from execution.following_stops import follow_prices
 from execution.heartbeat import protection_checked
 from execution.protection import check as check_protection
-from execution.resting import cancel_due
 from execution.submit import submit as submit_order
 from pipeline.handover import order_was_handled
 from tasks.app import app
@@ -21,10 +19,7 @@ def submit(order_id: int) -> None:
 
 @app.task(name="protect.check", base=OnceTask, send_events=False)
 def check() -> None:
-    """See that every position is covered by a live stop, and mend what is not; then resting entries and stops
-    that follow the price."""
+    """See that every position is covered by a live stop, and mend what is not. Nothing else: see `trade.tend`."""
     ctx = execution_context()
     check_protection(ctx)
     protection_checked(ctx)
-    cancel_due(ctx)
-    follow_prices(ctx)

@@ -1,9 +1,10 @@
 """A bot without queues: real database, real paper exchange in lockstep; messages are collected, not sent."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from decimal import Decimal
+from time import monotonic, sleep
 from typing import Any
 
 import pytest
@@ -28,6 +29,14 @@ from trading.orders import PositionReport
 from trading.snapshot import AccountSnapshot, MarketSnapshot, PositionPlan
 
 BTC, ETH, SOL = "BTC-USDT-SWAP", "ETH-USDT-SWAP", "SOL-USDT-SWAP"
+
+
+def until(condition: Callable[[], object], within_s: float = 60) -> None:
+    """Look until it holds. Raises AssertionError when it never does."""
+    deadline = monotonic() + within_s
+    while not condition():
+        assert monotonic() < deadline, f"did not happen within {within_s:.0f} s"
+        sleep(0.05)
 
 
 @dataclass
@@ -214,8 +223,8 @@ def settings(exchange_server: ExchangeProcess) -> PaperSettings:
         okx_rest_url=exchange_server.rest_url,
         paper_speed="lockstep",
         paper_account_file=exchange_server.data / "account.json",
-        http_timeout_s=1.5,
-        order_exp_s=2,
+        http_timeout_s=3,
+        order_exp_s=3,
         unknown_grace_s=0.2,
         naked_grace_s=0.3,
     )

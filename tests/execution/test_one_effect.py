@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -9,12 +10,16 @@ import time
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import select
 
-from execution import control
+from exchange.transport import SIGNED_FOR
+from execution import claimant, control
 from execution.errors import DuplicateIntent
 from execution.failpoints import POINTS
-from execution.resolver import resolve_unknown
+from execution.resolver import LOOK_AFTER, resolve_unknown, time_is_up
 from execution.submit import submit
+from models import OrderEvent
+from tests.execution.conftest import until
 from trading.clock import wall_now
 from trading.decision import Action
 
@@ -22,7 +27,12 @@ BTC, ETH = "BTC-USDT-SWAP", "ETH-USDT-SWAP"
 PLACE = "/api/v5/trade/order"
 
 
-def resolved(bot, order, within_s=15.0):
+def events(bot, order):
+    with bot.sessions() as session:
+        return session.scalars(select(OrderEvent).where(OrderEvent.order_id == order.id).order_by(OrderEvent.id)).all()
+
+
+def resolved(bot, order, within_s=60.0):
     """Look until the order's outcome is known; the state it ended in."""
     deadline = time.monotonic() + within_s
     while time.monotonic() < deadline:
@@ -84,16 +94,16 @@ def test_request_lost_is_absent_only_after_proof(bot):
 def test_an_order_seen_at_the_exchange_does_not_wait_for_its_reply(bot):
     """As when its worker died after the call: found is evidence at any time, while a miss so early would be none."""
     order = bot.intend(BTC)
-    bot.fault("reply_delayed", PLACE, seconds=1.3)
+    bot.fault("reply_delayed", PLACE, seconds=2.5)
     waiting = threading.Thread(target=submit, args=(bot.ctx, order.id))
     waiting.start()
-    while not bot.accepted(order.cl_ord_id):
-        time.sleep(0.02)
+    until(lambda: bot.accepted(order.cl_ord_id))
     resolve_unknown(bot.ctx)
-    assert bot.order(order.id).state == "submitting", "a call that young is left alone"
-    time.sleep(1.05)
-    resolve_unknown(bot.ctx)
-    assert bot.order(order.id).state == "filled"
+    young = wall_now() - bot.order(order.id).submitted_at < LOOK_AFTER
+    assert bot.order(order.id).state == "submitting" or not young, "a call that young is left alone"
+    until(lambda: resolve_unknown(bot.ctx) == {} and bot.order(order.id).state != "submitting")
+    (found,) = [event for event in events(bot, order) if event.from_state == "submitting"]
+    assert (found.to_state, found.source) == ("filled", "resolver")
     assert bot.locks() == set()
     waiting.join()
     assert bot.order(order.id).state == "filled"
@@ -103,7 +113,7 @@ def test_a_failed_read_proves_no_absence(bot):
     order = bot.intend(BTC)
     bot.fault("request_lost", PLACE)
     submit(bot.ctx, order.id)
-    time.sleep(1.3)
+    until(lambda: time_is_up(bot.ctx, bot.order(order.id))[1])
     bot.fault("http_502_html", "/api/v5/trade/orders-history", count=3)
     assert resolve_unknown(bot.ctx) == {order.cl_ord_id: "unreadable"}
     assert bot.order(order.id).misses == 0
@@ -154,6 +164,30 @@ def test_a_price_that_ran_away_is_not_chased(bot):
     order = bot.intend(BTC, reference_px=market.last * 101 / 100)
     assert submit(bot.ctx, order.id) == "expired"
     assert "moved" in bot.order(order.id).last_message
+
+
+@pytest.mark.parametrize("seen", [True, False])
+def test_an_add_does_not_open_anew_what_was_closed_before_it_was_sent(bot, seen):
+    """Its worker died, and a decision to close came in between: then the add would be an entry nobody decided."""
+    bot.enter(BTC)
+    bot.protect()
+    add = bot.intend(BTC, Action.ADD, contracts="0.3")
+    assert submit(bot.ctx, bot.exit(BTC).id) == "live"
+    if seen:
+        bot.look()
+    assert submit(bot.ctx, add.id) == "expired"
+    assert bot.order(add.id).last_code == "left_since"
+    assert bot.held(BTC) is None
+
+
+def test_an_add_to_a_position_that_was_stopped_out_is_not_sent(bot):
+    bot.enter(BTC)
+    bot.protect()
+    add = bot.intend(BTC, Action.ADD, contracts="0.3")
+    bot.okx.close_position(BTC, "isolated", "")  # as its stop does
+    bot.look()
+    assert submit(bot.ctx, add.id) == "expired"
+    assert bot.accepted(add.cl_ord_id) == 0
 
 
 def test_an_unreadable_price_sends_no_entry(bot):
@@ -211,19 +245,87 @@ print(submit(ctx, order_id))
 """
 
 
+def another_worker(bot, database_url, checkout, order, failpoint):
+    """A process of its own that sends the order."""
+    given = bot.settings.model_dump(mode="json", include={
+        "okx_rest_url", "paper_speed", "paper_account_file", "order_exp_s", "unknown_grace_s", "http_timeout_s",
+    })  # fmt: skip
+    return subprocess.Popen(
+        [sys.executable, "-c", WORKER, database_url, str(order.id), json.dumps(given)],
+        cwd=checkout, env={**os.environ, "OKXBOT_TEST_FAILPOINT": failpoint}, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only there is a process known to be gone")
+def test_a_close_whose_worker_stands_still_is_not_absent_before_its_signature_is_too_old(
+    bot, database_url, checkout, tmp_path
+):
+    """Between claim and call nothing has left, and for as long as it stands there anything may: were it taken for
+    absent and then sent, it would close what has been opened since.
+    """
+    bot.enter(BTC)
+    bot.protect()
+    close = bot.exit(BTC)
+    (tmp_path / "after_claim").write_text("stop")
+    worker = another_worker(bot, database_url, checkout, close, str(tmp_path))
+    try:
+        until(lambda: (tmp_path / "after_claim.fired").exists() and stands_still(worker.pid))
+        until(lambda: resolve_unknown(bot.ctx).get(close.cl_ord_id) == "too_early")
+        bot.server.post("/paper/faults", {"name": "clock_skew", "seconds": SIGNED_FOR.total_seconds()})
+        assert resolve_unknown(bot.ctx) == {close.cl_ord_id: "missed_1"}
+        os.kill(worker.pid, signal.SIGCONT)
+        said, trouble = worker.communicate(timeout=60)
+    finally:
+        worker.kill()
+        worker.wait()
+        bot.server.post("/paper/faults", {"name": "clock_skew", "seconds": 0})
+    assert "unknown" in said, trouble
+    assert bot.order(close.id).last_code == "50102"
+    assert bot.accepted(close.cl_ord_id) == 0
+    assert bot.held(BTC) is not None
+
+
+def stands_still(pid):
+    with open(f"/proc/{pid}/stat") as stat:
+        return stat.read().rpartition(")")[2].split()[0] == "T"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only there is a process known to be gone")
+def test_a_close_whose_worker_is_gone_does_not_wait_for_its_signature(bot, database_url, checkout):
+    bot.enter(BTC)
+    bot.protect()
+    close = bot.exit(BTC)
+    worker = another_worker(bot, database_url, checkout, close, "after_claim")
+    worker.communicate(timeout=60)
+    assert resolved(bot, close) == "absent"
+    looked_from = bot.order(close.id).looked_from
+    assert looked_from < bot.order(close.id).submitted_at + SIGNED_FOR
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only there is a process known to be gone")
+def test_which_process_is_gone():
+    assert not claimant.is_gone(None)
+    mine = claimant.this_process()
+    assert not claimant.is_gone(mine)
+    world, pid, started = mine.rsplit(":", 2)
+    assert claimant.is_gone(f"{world}:{pid}:{int(started) - 1}"), "its id was given to another"
+    assert not claimant.is_gone(f"elsewhere:{pid}:1"), "of another machine nothing is known"
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    until(lambda: claimant._started(ended.pid) == "dead")
+    assert claimant.is_gone(f"{world}:{ended.pid}:1"), "it waits to be reaped"
+    ended.wait()
+    assert claimant.is_gone(f"{world}:{ended.pid}:1")
+
+
 @pytest.mark.parametrize("point", POINTS)
 def test_a_worker_killed_at_any_point_leaves_one_order_or_none(bot, database_url, checkout, point):
     order = bot.intend(BTC)
     if point == "after_request_written":
-        bot.fault("reply_delayed", PLACE, seconds=1.2)
-    given = bot.settings.model_dump(mode="json", include={
-        "okx_rest_url", "paper_speed", "paper_account_file", "order_exp_s", "unknown_grace_s", "http_timeout_s",
-    })  # fmt: skip
-    worker = subprocess.run(
-        [sys.executable, "-c", WORKER, database_url, str(order.id), json.dumps(given)],
-        cwd=checkout, env={**os.environ, "OKXBOT_TEST_FAILPOINT": point}, capture_output=True, text=True, timeout=60,
-    )  # fmt: skip
-    assert worker.returncode == -9, worker.stderr
+        bot.fault("reply_delayed", PLACE, seconds=2)
+    worker = another_worker(bot, database_url, checkout, order, point)
+    _, said = worker.communicate(timeout=60)
+    assert worker.returncode == -9, said
     submit(bot.ctx, order.id)  # what the sweep sends again
     state = resolved(bot, order)
     bot.look()

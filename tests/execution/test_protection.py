@@ -12,6 +12,7 @@ from execution import mirror, uncovered
 from execution.resolver import resolve_unknown
 from execution.submit import submit
 from models import Alert, Order, OutboxMessage, Position
+from tests.execution.conftest import until
 from trading.clock import wall_now
 from trading.decision import Action
 from trading.orders import AlgoRequest, OrderRequest
@@ -99,6 +100,19 @@ def test_a_position_without_a_known_stop_is_closed_after_the_grace(bot):
     assert bot.protect().closed == [BTC]
     bot.look()
     assert bot.held(BTC) is None
+
+
+def test_a_position_without_a_plan_gets_its_own_stop_where_the_attached_one_stands(bot):
+    """As one that an ADD opened, because the close was quicker."""
+    order = bot.enter(BTC)
+    without_plan(bot)
+    assert bot.protect().stops_placed == [BTC]
+    bot.look()
+    bot.protect()
+    (stop,) = bot.okx.algos_pending()
+    assert (stop.close_fraction, stop.stop_loss_px, stop.take_profit_px) == (
+        1, order.stop_loss_px, order.take_profit_px,
+    )  # fmt: skip
 
 
 def test_an_unknown_stop_is_found_and_not_doubled(bot):
@@ -323,7 +337,64 @@ def test_the_stop_that_goes_with_its_position_is_not_missed(bot):
     assert submit(bot.ctx, bot.exit(BTC).id) == "live"
     mirror.ingest_algo(bot.ctx, bot.okx.algo_by_id(stop.algo_id))
     assert bot.position(BTC).contracts != 0
-    assert uncovered.mark(bot.ctx) == []
-    assert bot.position(BTC).uncovered_since is None
-    time.sleep(bot.settings.naked_grace_s + 0.05)
-    assert uncovered.mark(bot.ctx) == [BTC], "a close that came to nothing would be noticed"
+    patient = bot.with_settings(naked_grace_s=60)
+    assert uncovered.mark(patient.ctx) == []
+    bot.look()
+    assert bot.state().naked_seconds_total == 0, "they went in the same moment of the exchange"
+
+
+def gone_for(bot, stop, **more):
+    """The exchange tells that the stop was taken away, and nothing more."""
+    mirror.ingest_algo(bot.ctx, replace(stop, state="canceled", **more))
+
+
+def test_a_close_that_hangs_hides_no_second_of_an_uncovered_position(bot):
+    """The count begins where the stop was seen to end; people are told when the grace of the close is over."""
+    bot.enter(BTC)
+    bot.protect()
+    (stop,) = bot.okx.algos_pending()
+    bot.fault("request_lost", "close-position")
+    close = bot.exit(BTC)
+    assert submit(bot.ctx, close.id) == "unknown"
+    with bot.sessions.begin() as session:
+        session.get_one(Order, close.id).state = "submitting"  # nobody knows yet
+    gone_for(bot, stop)
+    ended = wall_now()
+    patient = bot.with_settings(naked_grace_s=60)
+    assert uncovered.mark(patient.ctx) == []
+    assert bot.position(BTC).uncovered_since <= ended
+    until(lambda: uncovered.mark(bot.ctx) == [BTC])
+    assert bot.position(BTC).uncovered_since <= ended
+    assert len(alerts(bot, "position_uncovered")) == 1
+    later = wall_now()
+    uncovered.mark(bot.ctx)
+    bot.okx.close_position(BTC, "isolated", "")
+    bot.look()
+    assert bot.state().naked_seconds_total >= Decimal(str((later - ended).total_seconds()))
+
+
+@pytest.mark.parametrize(("speed", "seconds"), [(1, 12), (60, Decimal("0.2")), ("lockstep", 0)])
+def test_a_position_that_outlived_its_stop_is_counted_by_the_exchanges_times(bot, speed, seconds):
+    """Closed before anybody had looked: how long it went on without its stop is in the two reports."""
+    bot = bot.with_settings(paper_speed=speed)
+    bot.enter(BTC)
+    bot.protect()
+    (stop,), position = bot.okx.algos_pending(), bot.held(BTC)
+    assert submit(bot.ctx, bot.exit(BTC).id) == "live"
+    ended = bot.ctx.clock.market_now()
+    gone_for(bot, stop, updated_at=ended)
+    flat = replace(position, contracts=Decimal(0), updated_at=ended + timedelta(seconds=12))
+    mirror.ingest_position(bot.ctx, flat)
+    assert bot.state().naked_seconds_total == seconds
+
+
+def test_a_position_whose_stop_was_triggered_was_never_naked(bot):
+    bot = bot.with_settings(paper_speed=1)
+    bot.enter(BTC)
+    bot.protect()
+    (stop,), position = bot.okx.algos_pending(), bot.held(BTC)
+    at = bot.ctx.clock.market_now()
+    mirror.ingest_algo(bot.ctx, replace(stop, state="effective", actual_side="sl", updated_at=at))
+    bot.okx.close_position(BTC, "isolated", "")
+    mirror.ingest_position(bot.ctx, replace(position, contracts=Decimal(0), updated_at=at + timedelta(seconds=12)))
+    assert bot.state().naked_seconds_total == 0

@@ -5,16 +5,19 @@ from decimal import Decimal
 
 import pytest
 
-from execution import control
+from execution import control, locks
 from execution.resting import cancel_due
 from execution.submit import submit
+from execution.unsettled import refuse_entries
+from models import BotState
 from paper.launch import launch
 from settings import SettingsError, load_settings
 from trading.clock import wall_now
+from trading.decision import Action
 from trading.orders import OrderState
 
 BTC, ETH = "BTC-USDT-SWAP", "ETH-USDT-SWAP"
-PLACE = "/api/v5/trade/order"
+PLACE, CANCEL = "/api/v5/trade/order", "/api/v5/trade/cancel-order"
 
 
 @pytest.fixture(scope="module", params=["drop", "live"])
@@ -100,19 +103,101 @@ def test_a_half_filled_entry_is_cancelled_when_its_decision_is_too_old(bot):
     assert bot.look().breaks == []
 
 
-@pytest.mark.parametrize("how", ["halt", "drain"])
-def test_nothing_rests_where_no_entry_may_be_made(bot, how):
+def locked(bot):
+    with bot.sessions.begin() as session:
+        locks.lock(session, bot.ctx.account_id, BTC, locks.LockReason.FOREIGN_ORDER, "a test")
+
+
+def state_of(bot, **values):
+    with bot.sessions.begin() as session:
+        for name, value in values.items():
+            setattr(session.get_one(BotState, bot.ctx.account_id), name, value)
+
+
+REASONS = {
+    "halted": lambda bot: control.halt(bot.ctx, reason="a test", actor="t", channel="t"),
+    "draining": lambda bot: control.set_state(bot.ctx, "draining"),
+    "not reconciled since a reconnect": lambda bot: refuse_entries(bot.ctx, "a test"),
+    "not reconciled lately": lambda bot: state_of(bot, reconciled_at=wall_now() - timedelta(minutes=4)),
+    "an invariant is broken": lambda bot: state_of(bot, entries_blocked="I9"),
+    "the instrument is locked": locked,
+}
+
+
+def test_a_halt_names_what_rests(bot):
     order = resting(bot)
-    if how == "halt":
-        assert control.halt(bot.ctx, reason="a test", actor="t", channel="t").in_flight == [order.cl_ord_id]
-    else:
-        control.set_state(bot.ctx, "draining")
-    bot.fault("request_lost", "/api/v5/trade/cancel-order")
+    assert control.halt(bot.ctx, reason="a test", actor="t", channel="t").in_flight == [order.cl_ord_id]
+
+
+@pytest.mark.parametrize("reason", REASONS)
+def test_nothing_rests_where_no_entry_may_be_made(bot, reason):
+    """The reasons that refuse an entry are those that end one's rest."""
+    order = resting(bot)
+    REASONS[reason](bot)
+    bot.fault("request_lost", CANCEL)
     assert cancel_due(bot.ctx) == [order.cl_ord_id]
     assert bot.order(order.id).state == OrderState.LIVE, "the request was lost"
     assert cancel_due(bot.ctx) == [order.cl_ord_id]
     assert bot.order(order.id).state == OrderState.CANCELED
     assert bot.okx.orders_pending() == []
+
+
+def decided(bot, action):
+    return submit(bot.ctx, bot.exit(BTC, action, "0.2").id)
+
+
+LEAVING = {
+    "a decision to close": lambda bot: decided(bot, Action.CLOSE),
+    "a decision to reduce": lambda bot: decided(bot, Action.REDUCE),
+    "a person": lambda bot: control.close_position(bot.ctx, BTC, actor="t", channel="t"),
+}
+
+
+@pytest.mark.parametrize("how", LEAVING)
+def test_who_leaves_takes_the_rest_of_the_entry_along(bot, how):
+    """Or it would fill afterwards, and open anew what was just closed."""
+    order = half_filled(bot)
+    bot.protect()
+    LEAVING[how](bot)
+    assert bot.okx.orders_pending() == []
+    assert bot.order(order.id).state == OrderState.CANCELED
+    bot.server.advance(1)
+    bot.look()
+    assert [p.contracts for p in bot.okx.positions(BTC)] == ([Decimal("0.2")] if "reduce" in how else [])
+
+
+def test_a_rest_whose_cancellation_was_lost_goes_with_the_next_look(bot):
+    order = half_filled(bot)
+    bot.protect()
+    bot.fault("request_lost", CANCEL)
+    decided(bot, Action.CLOSE)
+    assert [o.cl_ord_id for o in bot.okx.orders_pending()] == [order.cl_ord_id]
+    assert cancel_due(bot.ctx) == [order.cl_ord_id]
+    assert bot.okx.orders_pending() == []
+
+
+def test_a_rest_whose_position_was_stopped_out_is_cancelled(bot):
+    order = half_filled(bot)
+    bot.protect()
+    bot.look()
+    assert cancel_due(bot.ctx) == []
+    bot.okx.close_position(BTC, "isolated", "")  # as the stop does
+    bot.look()
+    assert cancel_due(bot.ctx) == [order.cl_ord_id]
+    assert bot.okx.orders_pending() == []
+
+
+def test_an_add_does_not_outlive_what_it_adds_to(bot):
+    bot.with_settings(entry_limit="fok").enter(BTC)
+    bot.protect()
+    limit = bot.ctx.instrument(BTC).round_price(bot.okx.ticker(BTC).ask * Decimal("0.995"))
+    add = bot.intend(BTC, Action.ADD, limit_price=limit)
+    assert submit(bot.ctx, add.id) == OrderState.LIVE
+    bot.look()
+    assert cancel_due(bot.ctx) == []
+    bot.okx.close_position(BTC, "isolated", "")
+    bot.look()
+    assert cancel_due(bot.ctx) == [add.cl_ord_id]
 
 
 def test_lockstep_refuses_resting_entries():

@@ -1,6 +1,5 @@
 """A person may end an unknown outcome or lift a lock; the exchange's own word stands above theirs."""
 
-import time
 from datetime import timedelta
 
 import pytest
@@ -10,6 +9,7 @@ from execution import control, locks
 from execution.errors import Refused
 from execution.submit import submit
 from models import AuditEntry, Order
+from tests.execution.conftest import until
 from trading.clock import wall_now
 
 BTC = "BTC-USDT-SWAP"
@@ -21,6 +21,11 @@ def unknown(bot, fault):
     bot.fault(fault, PLACE)
     assert submit(bot.ctx, order.id) == "unknown"
     return order
+
+
+def past_its_time(bot, order):
+    """Wait until it can take effect no more, by the exchange's clock."""
+    until(lambda: control.evidence(bot.ctx, order.cl_ord_id).time_is_up)
 
 
 def settle(bot, order, *, found):
@@ -40,7 +45,7 @@ def test_an_order_the_exchange_does_not_show_is_absent_once_its_time_is_up(bot):
     order = unknown(bot, "request_lost")
     with pytest.raises(Refused, match="may still take effect"):
         settle(bot, order, found=False)
-    time.sleep(2.4)
+    past_its_time(bot, order)
     with pytest.raises(Refused, match="nothing to adopt"):
         settle(bot, order, found=True)
     assert settle(bot, order, found=False) == "absent"
@@ -55,7 +60,7 @@ def test_an_order_the_exchange_does_not_show_is_absent_once_its_time_is_up(bot):
 
 def test_nothing_is_settled_while_the_exchange_is_unreadable(bot):
     order = unknown(bot, "request_lost")
-    time.sleep(2.4)
+    past_its_time(bot, order)
     bot.fault("http_502_html", "/api/v5/trade/orders-history", count=3)
     with pytest.raises(Refused, match="cannot be read"):
         settle(bot, order, found=False)
@@ -76,7 +81,7 @@ def test_settling_lets_a_halted_bot_resume(bot):
     control.halt(bot.ctx, reason="a test", actor="tester", channel="cli")
     with pytest.raises(Refused, match=order.cl_ord_id):
         control.resume(bot.ctx, actor="tester", channel="cli")
-    time.sleep(2.4)
+    past_its_time(bot, order)
     settle(bot, order, found=False)
     control.resume(bot.ctx, actor="tester", channel="cli")
     assert submit(bot.ctx, bot.intend(BTC).id) == "live"
@@ -105,5 +110,4 @@ def test_absence_of_a_stop_is_judged_by_the_exchanges_clock(bot):
         stop.submitted_at = wall_now() - timedelta(hours=1)  # as a clock far behind would have written
     assert stop.state == "unknown"
     assert not control.evidence(bot.ctx, stop.cl_ord_id).time_is_up
-    time.sleep(2.9)
-    assert control.evidence(bot.ctx, stop.cl_ord_id).time_is_up
+    past_its_time(bot, stop)

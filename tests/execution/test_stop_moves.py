@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import select
 
-from execution import control
+from execution import control, mirror
 from execution.errors import Refused
 from models import AuditEntry, Order
 from trading.decision import Action
@@ -105,6 +105,36 @@ def test_a_moved_stop_that_is_lost_comes_back_where_it_was_moved_to(bot):
     assert (again.stop_loss_px, again.take_profit_px) == (new, algo.take_profit_px)
     with bot.sessions() as session:
         assert session.scalars(select(Order.stop_loss_px).where(Order.leg == "stop")).all() == [new, new]
+
+
+@pytest.mark.parametrize("late", [True, False])
+def test_a_move_that_is_seen_late_is_remembered_like_any_other(bot, late):
+    algo = protected(bot)
+    new = between(bot, algo)
+    if late:
+        with pytest.raises(Refused, match="still shows"):
+            bot.fault("request_lost", AMEND)
+            move(bot, to=new)
+    assert bot.okx.amend_algo(BTC, algo.algo_id, new_stop=new).kind == "accepted"  # what was on its way arrives
+    bot.look()
+    assert bot.position(BTC).moved_stop_px == new
+    mirror.ingest_algo(bot.ctx, algo)  # a push of before, overtaken
+    assert bot.position(BTC).moved_stop_px == new
+    bot.okx.cancel_algos([(BTC, algo.algo_id)])
+    bot.look()
+    bot.protect()
+    assert bot.okx.algos_pending()[0].stop_loss_px == new
+
+
+def test_a_stop_moved_away_by_hand_comes_back_where_it_was(bot):
+    algo = protected(bot)
+    bot.okx.amend_algo(BTC, algo.algo_id, new_stop=between(bot, algo, "-0.5"))
+    bot.look()
+    assert bot.position(BTC).moved_stop_px is None
+    bot.okx.cancel_algos([(BTC, algo.algo_id)])
+    bot.look()
+    bot.protect()
+    assert bot.okx.algos_pending()[0].stop_loss_px == algo.stop_loss_px
 
 
 def test_without_a_position_or_a_stop_nothing_moves(bot):

@@ -1,9 +1,11 @@
 """What machines and clocks do to a bot: each time one order at most, and books that equal the exchange."""
 
+import json
 import resource
 import signal
 from dataclasses import replace
 from datetime import timedelta
+from decimal import Decimal
 from time import monotonic, sleep
 
 import pytest
@@ -63,6 +65,23 @@ def test_a_cold_shutdown_in_mid_call_loses_no_order(stack, silent):
     worker.process.wait(20)
     assert crash.converge(stack) == []
     assert (state(stack, order), accepted(stack, order)) == ("filled", 1)
+
+
+def test_no_entry_rests_on_the_book_when_the_bot_has_stopped(stack, silent):
+    worker = stack.worker("trade")
+    order = desk.intend_entry(silent, BTC)
+    with stack.ctx.sessions.begin() as session:
+        row = session.get_one(Order, order.id)
+        row.ord_type, row.px = "limit", silent.instrument(BTC).round_price(row.px * Decimal("0.99"))
+    stack.publish("trade.submit", order.id)
+    until_state(stack, order, "live")
+    stack.publish("trade.tend")
+    assert crash.converge(stack) == []
+    assert [o.cl_ord_id for o in stack.ctx.exchange.orders_pending()] == [order.cl_ord_id], "it may rest"
+    assert worker.stop() == 0
+    assert stack.ctx.exchange.orders_pending() == []
+    assert state(stack, order) == "canceled"
+    assert json.loads(worker.log().splitlines()[-1])["event"] == "shutdown_complete"
 
 
 def test_a_worker_out_of_memory_sends_once_or_not_at_all(stack, silent):

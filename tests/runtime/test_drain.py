@@ -13,6 +13,11 @@ OPEN_ONE = sqlalchemy.text(
     " VALUES (1, 'BTC-USDT-SWAP', :slot, 'beat', :deadline)"
 )
 
+RESTING = (
+    "INSERT INTO orders (account_id, cycle_id, leg, cl_ord_id, inst_id, side, ord_type, td_mode, reduce_only, state)"
+    " SELECT 1, max(id), 'entry', 'b1', 'BTC-USDT-SWAP', 'buy', 'limit', 'isolated', false, 'live' FROM decision_cycles"
+)
+
 
 def test_waits_for_the_open_cycle_and_not_for_one_past_its_deadline(database_url: str) -> None:
     dsn = database_url.replace("+psycopg2", "")
@@ -26,6 +31,13 @@ def test_waits_for_the_open_cycle_and_not_for_one_past_its_deadline(database_url
     assert wait_for_open_cycles(dsn, seconds=0) == 0
     with engine.begin() as connection:
         connection.execute(OPEN_ONE, {"slot": now + timedelta(minutes=5), "deadline": now + timedelta(minutes=5)})
+    assert wait_for_open_cycles(dsn, seconds=0) == 1
+
+    with engine.begin() as connection:
+        connection.execute(sqlalchemy.text(RESTING))
+    assert wait_for_open_cycles(dsn, seconds=0) == 0, "its entry rests on the book and ends with the trade worker"
+    with engine.begin() as connection:
+        connection.execute(sqlalchemy.text("UPDATE orders SET state = 'canceled'"))
     assert wait_for_open_cycles(dsn, seconds=0) == 1
 
     def finish() -> None:

@@ -1,0 +1,54 @@
+"""Whether an entry may be made, or go on resting on the book: the same reasons for both."""
+
+from datetime import datetime, timedelta
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from execution import locks
+from models import BotState, Order, Position, Trade
+from trading.orders import Leg, OrderState
+
+# It runs each minute: one that has not for three is a sign that the safety machinery stands still.
+RECONCILED_WITHIN = timedelta(minutes=3)
+EXITS = (Leg.REDUCE, Leg.CLOSE, Leg.FLATTEN)
+
+
+def forbidden(session: Session, state: BotState, order: Order, now: datetime) -> tuple[OrderState, str, str] | None:
+    """Why not at `now` (wall): the state of an intent that is refused for it, a code, words. None when it may."""
+    if state.halted:
+        return OrderState.DENIED, "halted", f"halted: {state.halt_reason}"
+    if state.state != "running":
+        return OrderState.DENIED, "not_running", f"the bot is {state.state}"
+    if state.reconciled_at is None:
+        return OrderState.DENIED, "not_reconciled", "no reconciliation has succeeded since the start or a reconnect"
+    if now - state.reconciled_at > RECONCILED_WITHIN:
+        return OrderState.DENIED, "not_reconciled", f"last reconciled at {state.reconciled_at:%H:%M:%S}"
+    if state.entries_blocked is not None:
+        return OrderState.DENIED, "invariant", state.entries_blocked
+    held = locks.open_locks(session, order.account_id, order.inst_id)
+    if held:
+        return OrderState.DENIED, "instrument_locked", f"{order.inst_id} is locked: {held[0].reason}"
+    if order.deadline is not None and order.deadline < now:
+        return OrderState.EXPIRED, "deadline", "the decision is too old"
+    left = _left(session, order)
+    return None if left is None else (OrderState.EXPIRED, "left_since", left)
+
+
+def _left(session: Session, order: Order) -> str | None:
+    """Why it would open anew what has been left since it was intended; None when it would not."""
+    account, here = Order.account_id == order.account_id, Order.inst_id == order.inst_id
+    leaving = session.scalar(
+        select(Order.leg).where(account, here, Order.leg.in_(EXITS), Order.id > order.id).limit(1)
+    )  # fmt: skip
+    if leaving is not None:
+        return f"a {leaving} was decided since"
+    if order.leg == Leg.ADD:
+        held = select(Position.id).where(
+            Position.account_id == order.account_id, Position.inst_id == order.inst_id, Position.contracts != 0
+        )
+        return "the position it adds to is closed" if session.scalar(held.limit(1)) is None else None
+    closed = select(Trade.id).where(
+        Trade.account_id == order.account_id, Trade.cycle_id == order.cycle_id, Trade.closed_market_at.is_not(None)
+    )
+    return None if session.scalar(closed.limit(1)) is None else "what it opened is closed"
