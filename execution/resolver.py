@@ -92,19 +92,21 @@ def _adopt_submitting(ctx: ExecutionContext) -> None:
 
 
 def _give_up_on_submitting(ctx: ExecutionContext) -> None:
-    """A worker that died in mid-call leaves `submitting` behind: nobody knows its outcome, and nobody sends it."""
+    """A worker that died in mid-call leaves `submitting` behind: nobody knows its outcome, and nobody sends it.
+
+    At once where it is known to be gone; elsewhere once its call must have ended.
+    """
     ended = ctx.clock.wall_now() - timedelta(seconds=ctx.settings.http_timeout_s) - STORED_WITHIN
     with outbox.transaction(ctx) as session:
         left = session.scalars(
             select(Order)
-            .where(
-                Order.account_id == ctx.account_id,
-                Order.state == OrderState.SUBMITTING,
-                Order.submitted_at < ended,
-            )
+            .where(Order.account_id == ctx.account_id, Order.state == OrderState.SUBMITTING)
             .with_for_update(skip_locked=True)
         ).all()
         for order in left:
+            assert order.submitted_at is not None, "claimed"
+            if order.submitted_at >= ended and not claimant.is_gone(order.claimed_by):
+                continue
             if transition.move(session, order, OrderState.UNKNOWN, "resolver", {"reason": "no outcome was recorded"}):
                 locked(ctx, session, order)
 

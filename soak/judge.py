@@ -24,6 +24,7 @@ Ask = Callable[..., Any]
 
 PLACING = ("/api/v5/trade/order", "/api/v5/trade/order-algo", "/api/v5/trade/close-position")
 ENDED_UNSENT = (OrderState.REJECTED, OrderState.EXPIRED, OrderState.DENIED, OrderState.ABSENT)
+BILLS = " bills in our books"  # what a difference in bills says
 UNSETTLED = (OrderState.INTENDED, OrderState.SUBMITTING, OrderState.UNKNOWN)
 
 
@@ -201,4 +202,4 @@ def _bills(ctx: ExecutionContext) -> list[str]:
     theirs = ctx.exchange.bills()
     with ctx.sessions() as session:
         ours = session.scalar(select(func.count()).select_from(Bill).where(Bill.account_id == ctx.account_id)) or 0
-    return [f"{ours} bills in our books, {len(theirs)} at the exchange"] if ours < len(theirs) else []
+    return [f"{ours}{BILLS}, {len(theirs)} at the exchange"] if ours < len(theirs) else []

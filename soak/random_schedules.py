@@ -16,6 +16,7 @@ from execution import control
 from execution.errors import Refused
 from models import BotState, Fill, Order
 from soak.disturb import calm, perform
+from soak.judge import BILLS
 from soak.naked import NakedWatch
 from soak.schedule import draw
 from soak.whole import WholeBot
@@ -151,6 +152,9 @@ def _converge(bot: WholeBot, waited_for: list[str]) -> list[str]:
         for each in left:
             seen.setdefault(each, now - began)
         try:
+            if left and all(BILLS in each for each in left):
+                # Bills come with the minute's reconciliation, whoever trades meanwhile: it is asked for now.
+                bot.publish("account.reconcile", "account", ["soak"])
             left = bot.judge.differences()
             if not left:
                 waited_for += [f"{since:.1f}–{monotonic() - began:.1f} s: {what}" for what, since in seen.items()]
