@@ -9,7 +9,7 @@ from decimal import Decimal
 import pytest
 import redis
 
-from models import BotState, DecisionCycle
+from models import BotState, DecisionCycle, Order
 from tests.tasks.conftest import BTC, ETH, until
 from trading.clock import wall_now
 
@@ -138,6 +138,19 @@ def test_a_cycle_whose_worker_was_killed_is_run_again_after_its_lease(worker, bo
     assert len(stages) == len(set(stages))
 
 
+def test_the_trade_worker_tends_what_rests_on_the_book(worker, bot, flat, publish):
+    worker("trade")
+    below = bot.ctx.instrument(BTC).round_price(bot.okx.ticker(BTC).bid * Decimal("0.99"))
+    order = bot.intend(BTC, ord_type="limit", px=below)
+    publish("trade.submit", order.id)
+    until(lambda: bot.order(order.id).state == "live")
+    with bot.sessions.begin() as session:
+        session.get_one(Order, order.id).deadline = wall_now() - timedelta(seconds=1)
+    publish("trade.tend")
+    until(lambda: bot.order(order.id).state == "canceled")
+    assert bot.okx.orders_pending() == []
+
+
 def test_stopped_orchestrator_and_trade_do_not_delay_a_stop(worker, bot, flat, publish):
     stalled = [worker("orchestrator"), worker("trade")]
     worker("protect")
@@ -147,6 +160,7 @@ def test_stopped_orchestrator_and_trade_do_not_delay_a_stop(worker, bot, flat, p
         node.container.signal_group(signal.SIGSTOP)
     try:
         publish("cycle.run", cycle_id)
+        publish("trade.tend")
         publish("protect.check")
         until(lambda: [a.close_fraction for a in bot.okx.algos_pending()] == [Decimal(1)])
         assert cycle(bot, cycle_id).stage == "collect"
