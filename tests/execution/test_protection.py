@@ -339,7 +339,7 @@ def test_the_stop_that_goes_with_its_position_is_not_missed(bot):
     assert bot.position(BTC).contracts != 0
     patient = bot.with_settings(naked_grace_s=60)
     assert uncovered.mark(patient.ctx) == []
-    bot.look()
+    patient.look()
     assert bot.state().naked_seconds_total == 0, "they went in the same moment of the exchange"
 
 

@@ -4,12 +4,13 @@ from datetime import timedelta
 from decimal import Decimal
 
 import pytest
+from sqlalchemy import select
 
 from execution import control, locks
 from execution.resting import cancel_due
 from execution.submit import submit
 from execution.unsettled import refuse_entries
-from models import BotState
+from models import BotState, Trade
 from paper.launch import launch
 from settings import SettingsError, load_settings
 from trading.clock import wall_now
@@ -88,6 +89,8 @@ def test_the_rest_comes_under_the_same_stop(bot):
 
 def test_a_half_filled_entry_is_cancelled_when_its_decision_is_too_old(bot):
     order = half_filled(bot)
+    bot.protect()
+    bot.look()
     assert cancel_due(bot.ctx) == []
     with bot.sessions.begin() as session:
         session.get_one(type(order), order.id).deadline = wall_now() - timedelta(seconds=1)
@@ -166,28 +169,20 @@ def test_who_leaves_takes_the_rest_of_the_entry_along(bot, how):
     assert [p.contracts for p in bot.okx.positions(BTC)] == ([Decimal("0.2")] if "reduce" in how else [])
 
 
-def test_a_rest_whose_cancellation_was_lost_goes_with_the_next_look(bot):
-    order = half_filled(bot)
-    bot.protect()
-    bot.fault("request_lost", CANCEL)
-    decided(bot, Action.CLOSE)
-    assert [o.cl_ord_id for o in bot.okx.orders_pending()] == [order.cl_ord_id]
-    assert cancel_due(bot.ctx) == [order.cl_ord_id]
-    assert bot.okx.orders_pending() == []
-
-
-def test_a_rest_whose_position_was_stopped_out_is_cancelled(bot):
+def test_the_rest_of_what_was_stopped_out_is_cancelled(bot):
     order = half_filled(bot)
     bot.protect()
     bot.look()
     assert cancel_due(bot.ctx) == []
-    bot.okx.close_position(BTC, "isolated", "")  # as the stop does
-    bot.look()
+    with bot.sessions.begin() as session:
+        (trade,) = session.scalars(select(Trade))
+        trade.closed_market_at = trade.opened_market_at  # by its stop; the rest would fill with the next price
     assert cancel_due(bot.ctx) == [order.cl_ord_id]
     assert bot.okx.orders_pending() == []
 
 
-def test_an_add_does_not_outlive_what_it_adds_to(bot):
+def resting_add(bot):
+    """Half a per cent below a position under its stop."""
     bot.with_settings(entry_limit="fok").enter(BTC)
     bot.protect()
     limit = bot.ctx.instrument(BTC).round_price(bot.okx.ticker(BTC).ask * Decimal("0.995"))
@@ -195,6 +190,20 @@ def test_an_add_does_not_outlive_what_it_adds_to(bot):
     assert submit(bot.ctx, add.id) == OrderState.LIVE
     bot.look()
     assert cancel_due(bot.ctx) == []
+    return add
+
+
+def test_a_rest_whose_cancellation_was_lost_goes_with_the_next_look(bot):
+    add = resting_add(bot)
+    bot.fault("request_lost", CANCEL)
+    decided(bot, Action.CLOSE)
+    assert [o.cl_ord_id for o in bot.okx.orders_pending()] == [add.cl_ord_id]
+    assert cancel_due(bot.ctx) == [add.cl_ord_id]
+    assert bot.okx.orders_pending() == []
+
+
+def test_an_add_does_not_outlive_what_it_adds_to(bot):
+    add = resting_add(bot)
     bot.okx.close_position(BTC, "isolated", "")
     bot.look()
     assert cancel_due(bot.ctx) == [add.cl_ord_id]
