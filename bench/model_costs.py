@@ -48,7 +48,9 @@ FROM screener_logs
 def _ordinary_day(body: dict[str, Any]) -> dict[str, Any]:
     """The stand-in's answers, less eager: one entry in three, out after an hour."""
     said, text = minds.answer(body), minds.said_to(body)
-    if str(said.get("action", "")).startswith("OPEN") and zlib.crc32(text.encode()) % 3:
+    slot = SLOT.search(text)
+    # By the moment, not by the prompt's words: two wordings are then compared on the same day.
+    if str(said.get("action", "")).startswith("OPEN") and slot and zlib.crc32(slot[1].encode()) % 3:
         return said | {"action": "HOLD", "size_pct": 0, "stop_loss": None, "take_profit": None, "invalidation": None}
     if said.get("action") == "HOLD" and re.search(r"held (\d+ d )?\d+ h", text):
         return said | {"action": "CLOSE"}

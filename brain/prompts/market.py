@@ -6,18 +6,20 @@ a part the timeframes go from slow to fast. How the figures are to be read is ex
 
 from collections.abc import Iterable
 
-from brain.prompts.figures import UNKNOWN, age, distance, moment, percent, price, significant, times
+from brain.prompts.figures import UNKNOWN, distance, moment, percent, price, significant, times
 from trading.candle import BAR_SECONDS
 from trading.snapshot import FrameIndicators, MarketSnapshot
 
 HOUR_S, FOUR_HOURS_S = 3600, 4 * 3600
 QUARTER_S = 900
+# From so many bars on every indicator has what it needs.
+WHOLE = 500
 
 
 def standing(market: MarketSnapshot) -> str:
-    """What changes every four hours at most: costs, the day's pivots, 4H."""
+    """What changes every four hours at most: costs, the next release, the day's pivots, 4H."""
     bars = [bar for bar in market.frames if BAR_SECONDS[bar] >= FOUR_HOURS_S]
-    return "\n".join([_costs(market), _pivots(market), *_frames(market, bars)])
+    return "\n".join([_costs(market), _calendar(market), _pivots(market), *_frames(market, bars)])
 
 
 def hourly(market: MarketSnapshot) -> str:
@@ -27,9 +29,9 @@ def hourly(market: MarketSnapshot) -> str:
 
 
 def present(market: MarketSnapshot) -> str:
-    """What changes with every cycle: quotes, funding, where the day's volume lies, the calendar, 15m and 5m."""
+    """What changes with every cycle: quotes, funding, where the day's volume lies, 15m and 5m."""
     bars = [bar for bar in market.frames if BAR_SECONDS[bar] < HOUR_S]
-    return "\n".join([*_quotes(market), _profile(market), _calendar(market), *_frames(market, bars)])
+    return "\n".join([*_quotes(market), _profile(market), *_frames(market, bars)])
 
 
 def render_market(market: MarketSnapshot) -> str:
@@ -82,7 +84,7 @@ def _calendar(market: MarketSnapshot) -> str:
         return f"Next release {UNKNOWN}" + (f": {seen.problem}" if seen is not None and seen.problem else "")
     event = seen.next_event
     guessed = ", date not confirmed" if event.expected else ""
-    return f"Next release {event.name} at {moment(event.at)}, in {age(event.at - market.market_at)}{guessed}"
+    return f"Next release {event.name} at {moment(event.at)}{guessed}"
 
 
 def _frames(market: MarketSnapshot, bars: Iterable[str], *, levels: bool = True) -> list[str]:
@@ -105,7 +107,7 @@ def _frame(frame: FrameIndicators) -> list[str]:
         for length, value in ((20, frame.ema20), (50, frame.ema50), (200, frame.ema200))
     )
     return [
-        f"## {frame.bar}, bar of {moment(frame.ts)}, {frame.bars} bars",
+        f"## {frame.bar}, bar of {frame.ts:%d, %H:%M}" + (f", {frame.bars} bars" if frame.bars < WHOLE else ""),
         f"close {significant(close)} (before {significant(frame.previous_close)}); "
         f"volume {times(frame.volume_ratio)}; OBV {significant(frame.obv)}",
         f"RSI14 {significant(frame.rsi14, 3)}; StochRSI {significant(frame.stochrsi_k, 3)} / "

@@ -74,7 +74,7 @@ def test_hostile_research_reaches_opus_as_bounded_data_or_not_at_all(
     before, _, after = prompt.partition("# Research\n")
     assert before == without.partition("# Research\n")[0]
     quoted, _, rest = after.partition("\n</research>")
-    assert rest.strip() == without.partition("None was made for this decision.")[2].strip()
+    assert rest.strip() == without.partition("# Research\nNone.")[2].strip()
     lines = quoted.splitlines()[2:]
     assert len(lines) == MAX_FACTS
     for line in lines:
