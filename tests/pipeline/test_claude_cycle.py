@@ -134,7 +134,7 @@ def test_a_decision_of_opus_is_screened_gated_filled_and_replayed(
     # … but a prompt that is not the same any more is refused, not asked.
     assert stored.cycle.considered is not None
     stored.cycle.considered = stored.cycle.considered | {"language": "German"}
-    with pytest.raises(ReplayMiss, match=r"differs from call \d+ at messages.0.content.2.text, line"):
+    with pytest.raises(ReplayMiss, match=r"differs from call \d+ at messages.0.content.1.text, line"):
         replaying.replay(sessions, settings, stored)
 
 
