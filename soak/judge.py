@@ -7,6 +7,7 @@ does not agree: empty means converged. Raises ReadFailed and DBAPIError while on
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -25,6 +26,8 @@ Ask = Callable[..., Any]
 PLACING = ("/api/v5/trade/order", "/api/v5/trade/order-algo", "/api/v5/trade/close-position")
 ENDED_UNSENT = (OrderState.REJECTED, OrderState.EXPIRED, OrderState.DENIED, OrderState.ABSENT)
 BILLS = " bills in our books"  # what a difference in bills says
+# Of market time. The exchange shows fills of three days; what is at the edge may go while it is read.
+SHOWN = timedelta(days=2, hours=20)
 UNSETTLED = (OrderState.INTENDED, OrderState.SUBMITTING, OrderState.UNKNOWN)
 
 
@@ -134,10 +137,13 @@ def _same_order(ctx: ExecutionContext, row: Order, state: OrderState, compared: 
 
 
 def _fills(ctx: ExecutionContext, books: Books) -> list[str]:
+    """The same fills, one by one as far back as the exchange shows them; all of them in number."""
+    query = select(Fill.inst_id, Fill.trade_id).where(Fill.account_id == ctx.account_id)
     with ctx.sessions() as session:
-        ours = set(session.execute(select(Fill.inst_id, Fill.trade_id).where(Fill.account_id == ctx.account_id)).all())
+        ours = set(session.execute(query).all())
+        lately = set(session.execute(query.where(Fill.market_at > ctx.clock.market_now() - SHOWN)).all())
     found = [f"fill {trade} in {inst} is lost" for inst, trade in books.fills - ours]
-    found += [f"fill {trade} in {inst} is in our books only" for inst, trade in ours - books.fills]
+    found += [f"fill {trade} in {inst} is in our books only" for inst, trade in lately - books.fills]
     if len(ours) != books.fills_counted and not found:
         found.append(f"{len(ours)} fills in our books, the exchange counts {books.fills_counted}")
     return found

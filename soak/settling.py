@@ -7,6 +7,7 @@ from sqlalchemy.exc import DBAPIError
 
 from exchange.errors import ReadFailed
 from soak.whole import WholeBot
+from trading.clock import ClockUnavailable
 
 WITHIN_S = 120.0
 
@@ -17,7 +18,7 @@ def settled(bot: WholeBot, within_s: float = WITHIN_S) -> list[str]:
     while left and monotonic() < deadline:
         try:
             left = bot.judge.differences()
-        except (ReadFailed, DBAPIError, httpx.HTTPError) as trouble:
+        except (ReadFailed, ClockUnavailable, DBAPIError, httpx.HTTPError) as trouble:
             left = [f"{type(trouble).__name__}: {trouble}"[:200]]
         sleep(0.5)
     return left + bot.judge.duplicates()
