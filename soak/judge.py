@@ -1,7 +1,8 @@
 """Was each order sent once, is nothing lost, do the books equal the exchange? By the exchange's own ledger.
 
 `Judge.differences` reads the exchange (its ledger and audit, then as any client) and our tables, and names whatever
-does not agree: empty means converged. Raises ReadFailed and DBAPIError while one of the two cannot be read.
+does not agree: empty means converged. Raises ReadFailed, ClockUnavailable or DBAPIError while one of the two cannot
+be read.
 """
 
 from collections import Counter

@@ -3,7 +3,7 @@
 The parameters were chosen on OKX's 5m candles of 2022, mostly of May to July. There the rules came out about even
 after fees, with targets of 1.8 times the risk from the quote; in the quieter autumn of that year they lost a little.
 They are a fair start, not a promise. The scalp is not enabled: fees are a sixth of its risk, and on the same candles it
-did not earn them (a fifth of an R lost a trade in the autumn, about nothing in the summer).
+did not earn them.
 `reward_risk` is net of fees at the worst price an entry accepts, where 1.65 is about that 1.8 for a wide stop and a
 little more for a close one; figures of `*_pct` are per cent of the price
 (`size_pct`: margin, % of equity), `stop_atr` multiples of 1H ATR14.
