@@ -149,24 +149,26 @@ class Market:
         self, inst_id: str, grid: BarGrid, limit: int, after: int | None = None, before: int | None = None
     ) -> list[Candle]:
         """Bars newest first, opening before `after` and after `before` (both exclusive), at most `limit`."""
-        length = grid.length_ms
         newest = grid.open_of(self.now_ms - 1)
         if after is not None:
             newest = min(newest, grid.open_of(after - 1))
-        first = grid.open_of(self.t0_ms + length - 1)
-        oldest = max(first, newest - (limit - 1) * length)
+        first = grid.open_of(self.t0_ms)
+        if first < self.t0_ms:
+            first = grid.from_open(first, 1)
+        oldest = max(first, grid.from_open(newest, 1 - limit))
         if before is not None:
-            oldest = max(oldest, grid.open_of(before) + length)
+            oldest = max(oldest, grid.from_open(grid.open_of(before), 1))
         if newest < oldest:
             return []
-        return self._aggregate(inst_id, length, oldest, newest)[::-1]
+        return self._aggregate(inst_id, grid, oldest, newest)[::-1]
 
-    def _aggregate(self, inst_id: str, length: int, oldest: int, newest: int) -> list[Candle]:
+    def _aggregate(self, inst_id: str, grid: BarGrid, oldest: int, newest: int) -> list[Candle]:
+        following = grid.from_open(newest, 1)
         series, bar_ms = self.source.series(inst_id), self.bar_ms
         closed, part = divmod(self.played, self.steps)
         low = (oldest - self.t0_ms) // bar_ms
-        high = min(closed, (newest + length - self.t0_ms) // bar_ms)
-        opens = np.arange(oldest, newest + 1, length)
+        high = min(closed, (following - self.t0_ms) // bar_ms)
+        opens = np.array(grid.opens(oldest, newest))
         found: list[Candle] = []
         if high > low:
             starts = (opens - self.t0_ms) // bar_ms - low
@@ -188,10 +190,10 @@ class Market:
             )
             now = self.now_ms
             found = [
-                Candle(ts, o, h, low_, c, volume_, quote_volume, ts + length <= now)
+                Candle(ts, o, h, low_, c, volume_, quote_volume, ts < newest or following <= now)
                 for ts, o, h, low_, c, volume_, quote_volume in columns
             ]
-        if part and (newest - self.t0_ms) // bar_ms <= closed < (newest + length - self.t0_ms) // bar_ms:
+        if part and (newest - self.t0_ms) // bar_ms <= closed < (following - self.t0_ms) // bar_ms:
             self._add_part(inst_id, found, newest, closed, part)
         return found
 

@@ -79,7 +79,7 @@ def books_full(call: Call) -> list[Any]:
 def candles(call: Call) -> list[Any]:
     """Only the latest 1440 bars; older ones are history."""
     inst_id, bar, rows = call.inst_id(), _bar(call), _market(call)
-    oldest = bar.open_of(call.exchange.market.now_ms - 1) - RECENT_BARS * bar.length_ms
+    oldest = bar.from_open(bar.open_of(call.exchange.market.now_ms - 1), -RECENT_BARS)
     before = call.whole("before")
     before = oldest if before is None else max(before, oldest)
     return rows.candles(inst_id, bar, call.limit(100, 300), call.whole("after"), before)

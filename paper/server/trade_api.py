@@ -162,7 +162,7 @@ def cancel_all_after(call: Call) -> list[Any]:
     if seconds is None or (seconds != 0 and not 10 <= seconds <= 120):
         raise bad_parameter("timeOut")
     due = call.wall_ms + seconds * 1000 if seconds else 0
-    if due and tag and call.exchange.tags_timed(call.uid, tag) >= MAX_TIMED_TAGS:
+    if due and tag and call.exchange.timers.tagged(call.uid, tag) >= MAX_TIMED_TAGS:
         raise OkxError("51071")
     call.exchange.set_timer(call.uid, tag, due)
     return [{"triggerTime": str(due), "tag": tag, "ts": str(call.wall_ms)}]

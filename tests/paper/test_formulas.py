@@ -83,6 +83,8 @@ def test_one_instruments_prices_do_not_depend_on_which_others_are_listed() -> No
         ("1Dutc", 1_700_000_123_000, 1_699_920_000_000),
         ("1D", 1_700_000_123_000, 1_699_977_600_000),
         ("1Wutc", 1_700_000_123_000, 1_699_833_600_000),
+        ("1Mutc", 1_700_000_123_000, 1_698_796_800_000),
+        ("1M", 1_700_000_123_000, 1_698_768_000_000),
     ],
 )
 def test_bars_open_on_okx_grid(bar: str, at: int, opened: int) -> None:
@@ -91,6 +93,17 @@ def test_bars_open_on_okx_grid(bar: str, at: int, opened: int) -> None:
     assert found.open_of(at) == opened
 
 
-@pytest.mark.parametrize("name", ["7m", "5mutc", "1M", "", "5M"])
+@pytest.mark.parametrize("name", ["7m", "5mutc", "2M", "", "5M", "1s"])
 def test_bars_not_offered_are_unknown(name: str) -> None:
     assert grid(name) is None
+
+
+def test_months_are_the_calendars() -> None:
+    found = grid("1Mutc")
+    assert found is not None
+    opened = found.open_of(1_709_164_800_000)  # 29 February 2024
+    assert [found.from_open(opened, bars) for bars in (-2, 0, 1)] == [
+        1_701_388_800_000, 1_706_745_600_000, 1_709_251_200_000,
+    ]  # fmt: skip
+    assert found.opens(opened, found.from_open(opened, 2)) == [found.from_open(opened, bars) for bars in range(3)]
+    assert found.open_of(10**19) > found.open_of(10**14)

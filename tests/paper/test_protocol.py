@@ -4,6 +4,9 @@ from typing import Any
 
 import pytest
 
+from paper.exchange import Exchange
+from paper.market.bars import grid
+from paper.options import PaperOptions
 from tests.paper.in_process import BTC, Client
 
 SWAP = f"instType=SWAP&instId={BTC}"
@@ -154,3 +157,21 @@ def test_account_may_place_and_amend_a_thousand_orders_in_two_seconds() -> None:
         limiter.count_operation("1", "order", [{"instId": "I9"}])
     limiter.count_operation("1", "cancel-order", [{"instId": "I9"}])
     limiter.count_operation("2", "order", [{"instId": "I9"}])
+
+
+def test_candles_of_every_bar_add_up_to_the_days_within() -> None:
+    """A long bar holds the days within it: first open, highest, lowest, last close, sum of volumes."""
+    exchange = Exchange(PaperOptions(speed="lockstep", warmup_bars=12 * 24 * 70, instruments=(BTC,)))
+    market = exchange.market
+    day = grid("1Dutc")
+    assert day is not None
+    days = market.candles(BTC, day, 300)
+    for name in ("2Dutc", "3Dutc", "1Wutc", "1Mutc"):
+        long = grid(name)
+        assert long is not None
+        bars = market.candles(BTC, long, 300)
+        assert bars[1].confirmed, name
+        inside = [d for d in days if bars[1].ts <= d.ts < bars[0].ts][::-1]
+        assert (bars[1].open, bars[1].close) == (inside[0].open, inside[-1].close)
+        assert (bars[1].high, bars[1].low) == (max(d.high for d in inside), min(d.low for d in inside))
+        assert bars[1].volume == pytest.approx(sum(d.volume for d in inside))
