@@ -48,6 +48,7 @@ MESSAGES: dict[str, tuple[int, str]] = {
     "50110": (401, "Your IP {0} is not included in your API key's IP whitelist."),
     "50119": (200, "API key doesn't exist"),
     "50120": (200, "This API key doesn't have permission to use this function"),
+    "51088": (200, "You can only place 1 TP/SL order to close an entire position"),
     "51016": (200, "Client order ID already exists."),
     "51020": (200, "Your order should meet or exceed the minimum order amount."),
     "51022": (200, "Contract suspended."),

@@ -27,6 +27,7 @@ from paper.numbers import is_multiple
 
 def amend_algo(state: EngineState, account: Account, params: Params) -> Algo:
     """Move triggers or size of a live algo. A new trigger of 0 removes that leg. Raises OkxError."""
+    state.instrument(word(params, "instId"))
     algo = find_algo(account, params)
     if algo is None or algo.algo_id not in account.open_algos:
         raise OkxError("51503")

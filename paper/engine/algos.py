@@ -50,6 +50,11 @@ def place_algo(state: EngineState, account: Account, params: Params) -> Algo:
         raise OkxError("51328")
     if fraction and ord_type == "trigger":
         raise OkxError("51331")
+    if fraction and any(
+        (a.inst_id, a.td_mode, a.pos_side) == (instrument.inst_id, mode, pos_side) and a.close_fraction
+        for a in account.open_algos.values()
+    ):
+        raise OkxError("51088")
     sz = None if fraction else check_size(instrument, number(params, "sz"), False)
     algo = Algo(
         state.next_id(), cl_id, tag_of(params), instrument.inst_id, mode, side, pos_side, ord_type, sz,
@@ -143,11 +148,13 @@ def find_algo(account: Account, params: Params) -> Algo | None:
     algo_id, cl_id = word(params, "algoId"), word(params, "algoClOrdId")
     if not algo_id and not cl_id:
         raise OkxError("50015", "algoId", "algoClOrdId")
-    return account.algos.get(algo_id or account.algo_by_cl_id.get(cl_id, ""))
+    algo = account.algos.get(algo_id or account.algo_by_cl_id.get(cl_id, ""))
+    return algo if algo is not None and word(params, "instId") in ("", algo.inst_id) else None
 
 
 def cancel_algo(state: EngineState, account: Account, params: Params) -> Algo:
     """Cancel a live algo. Raises 51400 when it is not live."""
+    state.instrument(word(params, "instId"))
     algo = find_algo(account, params)
     if algo is None or algo.algo_id not in account.open_algos:
         raise OkxError("51400")

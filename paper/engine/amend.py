@@ -11,7 +11,7 @@ from paper.engine.attached import amend_attached
 from paper.engine.limits import check_position_limit, required_margin
 from paper.engine.matching import arrive, cancel
 from paper.engine.order import TAKER_TYPES, Order
-from paper.engine.orders import find, read_price
+from paper.engine.orders import available_to_close, find, read_price
 from paper.engine.params import Params, check_size, flag, number, word
 from paper.engine.state import EngineState
 from paper.errors import OkxError, bad_parameter
@@ -20,6 +20,7 @@ from paper.numbers import ZERO
 
 def amend(state: EngineState, account: Account, params: Params) -> Order:
     """Change a resting order; a size at or under what is filled completes it. Raises OkxError."""
+    state.instrument(word(params, "instId"))
     order = find(account, params)
     if order is None:
         raise OkxError("51603")
@@ -66,6 +67,10 @@ def _apply(state: EngineState, account: Account, order: Order, params: Params) -
             raise OkxError("51521")
         if changed.remaining > position.size:
             changed.sz, changed.amend_source = changed.filled + position.size, "2"
+    elif changed.reduce_only:
+        free = available_to_close(account, order.inst_id, order.td_mode, order.pos_side) + order.remaining
+        if changed.remaining > free:
+            raise OkxError("51112")
     if new_px is not None:
         given = {"px": new_px, "pxAmendType": params.get("pxAmendType")}
         changed.px = read_price(state, instrument, order.side, order.ord_type, given)

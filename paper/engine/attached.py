@@ -48,6 +48,7 @@ def read_attached(
     found: list[Attached] = []
     for item in items:
         cl_id = client_id(item, "attachAlgoClOrdId")
+        _check_offered(item)
         target, stop = read_leg(instrument, item, "tp"), read_leg(instrument, item, "sl")
         if target[0] is None and stop[0] is None:
             raise OkxError("50015", "tpTriggerPx", "slTriggerPx")
@@ -60,6 +61,13 @@ def read_attached(
             check_size(instrument, sz, False)
         found.append(Attached(state.next_id(), cl_id, *target, *stop, sz, word(item, "amendPxOnTriggerType") or "0"))
     return found
+
+
+def _check_offered(item: Params) -> None:
+    """Targets that rest as limit orders, and stops moved to cost once a target is hit, are not traded here."""
+    for name, only in (("tpOrdKind", "condition"), ("amendPxOnTriggerType", "0")):
+        if word(item, name) not in ("", only):
+            raise bad_parameter(name)
 
 
 def check_algo_id_unused(account: Account, cl_id: str, attaching: bool) -> None:

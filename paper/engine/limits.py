@@ -4,29 +4,23 @@ from decimal import Decimal
 
 from paper.engine.account import Account
 from paper.engine.depth import depth
-from paper.engine.margin import opening_part
+from paper.engine.margin import alike, order_margin
 from paper.engine.matching import limit_price, taken_side
 from paper.engine.order import Order
 from paper.engine.state import EngineState
 from paper.errors import OkxError
 from paper.instruments import Instrument
-from paper.numbers import ZERO, money, text
+from paper.numbers import ZERO, text
 
 DEEPEST = 400
 
 
 def required_margin(state: EngineState, account: Account, order: Order) -> Decimal:
-    """Margin and taker fee for the part that would open; nothing for what only closes."""
+    """Margin and taker fee for the part that would open, at the limit or the price a market order would reach."""
     if order.reduce_only:
         return ZERO
-    opening = opening_part(account, order.inst_id, order.td_mode, order.pos_side, order.side, order.remaining)
-    if not opening:
-        return ZERO
-    price = order.px
-    if price is None:
-        price = expected_price(state, order)
-    value = state.instruments[order.inst_id].coins(opening) * price
-    return money(value / order.lever + value * state.rules.taker)
+    price = order.px if order.px is not None else expected_price(state, order)
+    return order_margin(account, state.instruments[order.inst_id], order, price, state.rules.taker)
 
 
 def expected_price(state: EngineState, order: Order) -> Decimal:
@@ -62,8 +56,7 @@ def check_position_limit(account: Account, instrument: Instrument, order: Order)
     held = position.contracts * order.direction if position is not None else ZERO
     pending = ZERO
     for other in account.open_orders.values():
-        same = (other.inst_id, other.td_mode, other.pos_side) == key and other.side == order.side
-        if same and not other.reduce_only and other.ord_id != order.ord_id:
+        if alike(other, order) and not other.reduce_only and other.ord_id != order.ord_id:
             pending += other.remaining
     most = most_contracts(instrument, order.lever)
     if held + pending + order.remaining > most:

@@ -26,11 +26,11 @@ def word(params: Params, name: str) -> str:
     if value is None:
         return ""
     if type(value) is str:
-        return value.strip()
+        return value
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, str | int | float | Decimal):
-        return str(value).strip()
+        return str(value)
     raise bad_parameter(name)
 
 

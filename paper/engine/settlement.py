@@ -7,6 +7,7 @@ from decimal import Decimal
 
 from paper.engine.account import Account, Bill, PositionKey
 from paper.engine.attached import enliven_attached
+from paper.engine.margin import order_margin
 from paper.engine.order import Fill, Order
 from paper.engine.position import Position
 from paper.engine.state import EngineState
@@ -68,6 +69,8 @@ def book_fill(
         _after_close(state, account, key)
     elif closing:
         _trim_reducing(state, account, key, position)
+    if closing and account.open_orders:
+        _refreeze(state, account, key)
     if order.state == "filled":  # after the old position's stops have gone, or these would go with them
         enliven_attached(state, account, order)
     return fill
@@ -170,6 +173,26 @@ def _trim_reducing(state: EngineState, account: Account, key: PositionKey, posit
             order.sz = order.filled + position.size
             order.amend_source = "4"
             state.order_changed(account, order)
+
+
+def _refreeze(state: EngineState, account: Account, key: PositionKey) -> None:
+    """There is less to close, so that resting orders may open now: they need margin, or end, youngest first."""
+    instrument, taker = state.instruments[key[0]], state.rules.taker
+    mine = [
+        order
+        for order in account.open_orders.values()
+        if (order.inst_id, order.td_mode, order.pos_side) == key and order.queued and not order.reduce_only
+    ]
+    dearer = []
+    for order in mine:
+        needed = order_margin(account, instrument, order, order.px or ZERO, taker)
+        if needed > order.frozen:
+            dearer.append(order)
+        order.frozen = needed
+    while dearer and state.balance(account).shortfall > 0:
+        order = dearer.pop()
+        state.end_order(account, order, "canceled", "3")
+        state.order_changed(account, order)
 
 
 def _sub_type(order: Order) -> str:

@@ -158,3 +158,14 @@ def test_client_id_of_an_algo_or_attached_stop_is_taken(desk: Any, kind: str, na
     place_with_stop("rides")
     with refused(code):
         (place_algo if kind == "algo" else place_with_stop)(name)
+
+
+def test_one_algo_may_close_a_whole_position(desk: Any) -> None:
+    desk.place(sz="1")
+    whole = {"tdMode": "isolated", "side": "sell", "closeFraction": "1", "reduceOnly": "true", "slOrdPx": "-1"}
+    placed = desk.send("place_algo", ordType="conditional", slTriggerPx="58000", **whole)
+    with refused("51088"):
+        desk.send("place_algo", ordType="conditional", slTriggerPx="57000", **whole)
+    desk.send("cancel_algo", algoId=placed["algoId"])
+    desk.send("place_algo", ordType="conditional", slTriggerPx="57000", **whole)
+    assert len(desk.account.open_algos) == 1

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from paper.errors import OkxError
+from paper.numbers import money
 
 STOP = [{"slTriggerPx": "59000", "slOrdPx": "-1"}]
 BRACKET = [{"slTriggerPx": "59000", "slOrdPx": "-1", "tpTriggerPx": "62000", "tpOrdPx": "-1"}]
@@ -234,3 +235,51 @@ def test_long_and_short_mode_holds_both_sides(desk: Any) -> None:
         desk.place("sell", posSide="long")
     with refused("51000"):
         desk.place("buy")
+
+
+def test_what_a_position_offers_to_close_is_offered_once(desk: Any) -> None:
+    """The oldest order closes; a second of the same size would open the other side, and so needs margin."""
+    desk.place(sz="1")
+    first = desk.order(desk.place("sell", "1", "limit", px="61000"))
+    second = desk.order(desk.place("sell", "1", "limit", px="61000"))
+    assert first.frozen == 0
+    assert second.frozen == money(Decimal(610) / 3 + Decimal(610) * Decimal("0.0005"))
+    with refused("51008"):
+        desk.place("sell", "60", "limit", px="61000")
+
+
+def test_resting_order_that_can_no_longer_close_needs_margin(desk: Any) -> None:
+    desk.place(sz="1")
+    order = desk.order(desk.place("sell", "1", "limit", px="61000"))
+    assert order.frozen == 0
+    desk.place("sell", "1")
+    assert desk.held == 0
+    assert order.frozen > 0
+
+
+def test_resting_order_without_margin_ends_with_what_it_was_to_close(desk: Any) -> None:
+    """A hundred contracts held; once they are closed, there is too little to open as many the other way."""
+    desk.send("set_leverage", lever="10", mgnMode="isolated")
+    desk.place(sz="100")
+    order = desk.order(desk.place("sell", "100", "limit", px="61000"))
+    desk.place("buy", "65", "limit", px="59000")
+    desk.place("sell", "100", reduceOnly="true")
+    assert (order.state, order.cancel_source) == ("canceled", "3")
+    assert desk.account.cash >= desk.account.frozen
+    assert desk.books_balance
+
+
+def test_closing_order_of_long_and_short_mode_grows_no_larger_than_its_position(desk: Any) -> None:
+    desk.send("set_position_mode", posMode="long_short_mode")
+    desk.place(sz="2", posSide="long")
+    placed = desk.place("sell", "1", "limit", px="61000", posSide="long")
+    with refused("51112"):
+        desk.send("amend", ordId=placed["ordId"], newSz="3")
+    desk.send("amend", ordId=placed["ordId"], newSz="2")
+    assert desk.order(placed).sz == 2
+
+
+@pytest.mark.parametrize("item", [{"tpOrdKind": "limit"}, {"amendPxOnTriggerType": "1"}])
+def test_what_attached_stops_cannot_do_here_is_refused(desk: Any, item: dict[str, str]) -> None:
+    with refused("51000"):
+        desk.place(attachAlgoOrds=[{**STOP[0], **item}])
