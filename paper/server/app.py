@@ -11,6 +11,7 @@ from collections.abc import Coroutine
 
 import structlog
 from starlette.requests import Request
+from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket
 
@@ -25,7 +26,6 @@ from paper.server.strike import Cut, Striker
 from paper.server.wire import Connections
 
 logger = structlog.get_logger()
-REGULAR_S = 5.0
 TICK_S = 0.25
 ENDPOINTS = ("public", "private", "business", "all")
 SOCKETS = "/ws/v5/"
@@ -96,7 +96,6 @@ class App:
             exchange.mark_progress()
 
     async def _regular(self) -> None:
-        beat = 0.0
         while True:
             await asyncio.sleep(TICK_S)
             self.exchange.fire_timers(self.exchange.wall_ms())
@@ -105,10 +104,7 @@ class App:
             except OSError as fault:
                 logger.error("ledger_write_failed", error=fault.strerror)
             self._garbage.tick()
-            beat += TICK_S
-            if beat >= REGULAR_S:
-                beat = 0.0
-                self.hub.regular()
+            self.hub.regular(TICK_S)
 
     # --- HTTP -----------------------------------------------------------------------------------------------
 
@@ -141,7 +137,11 @@ class App:
 
     async def _socket(self, scope: Scope, receive: Receive, send: Send) -> None:
         socket, endpoint = WebSocket(scope, receive, send), scope["path"].removeprefix(SOCKETS)
-        transport = self.connections.of(scope)
+        transport, limiter = self.connections.of(scope), self.hub.limiter
+        if limiter is not None and scope["client"] and not limiter.connects(scope["client"][0]):
+            denied = refusal(OkxError("50011"))
+            await socket.send_denial_response(Response(denied.body, denied.status, media_type=JSON.decode()))
+            return
         if endpoint not in ENDPOINTS or transport is None:
             await socket.close(4004)
             return

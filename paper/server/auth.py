@@ -42,7 +42,7 @@ def verify(
         raise OkxError("50111")
     if not hmac.compare_digest(passphrase.encode(), credentials.passphrase.encode()):
         raise OkxError("50105")
-    if address and credentials.ip and address not in credentials.ip.split(","):
+    if not credentials.works_from(address):
         raise OkxError("50110", address)
     message = stamp.encode() + method.encode() + target + body
     if not hmac.compare_digest(signature.encode(), sign(credentials.secret_key, message).encode()):
@@ -63,7 +63,7 @@ def _stamp_ms(stamp: str) -> int:
 
 
 def verify_login(
-    accounts: Mapping[str, Credentials], arg: Mapping[str, object], wall: int
+    accounts: Mapping[str, Credentials], arg: Mapping[str, object], wall: int, address: str = ""
 ) -> tuple[Credentials | None, str]:
     """The account of a WebSocket login and "0", or None and the error code."""
     key, stamp = str(arg.get("apiKey", "")), str(arg.get("timestamp", ""))
@@ -79,4 +79,6 @@ def verify_login(
     expected = sign(credentials.secret_key, f"{stamp}GET/users/self/verify".encode())
     if not hmac.compare_digest(str(arg.get("sign", "")).encode(), expected.encode()):
         return None, "60007"
+    if not credentials.works_from(address):
+        return None, "60009"
     return credentials, "0"

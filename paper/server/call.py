@@ -8,6 +8,7 @@ from paper.engine.account import Account
 from paper.engine.params import word
 from paper.errors import OkxError, bad_parameter
 from paper.exchange import Exchange
+from paper.numbers import whole
 from paper.store.credentials import Credentials
 
 Row = dict[str, Any]
@@ -57,7 +58,7 @@ class Call:
         if not value:
             return None
         try:
-            return int(value)
+            return whole(value)
         except ValueError:
             raise bad_parameter(name) from None
 

@@ -13,6 +13,9 @@ PRIVATE = {
     "liquidation-warning": "instType", "fills": "",
 }  # fmt: skip
 BUSINESS_PRIVATE = {"orders-algo": "instType", "algo-advance": "instType"}
+# Whose connections OKX counts, at most 30 to each of them.
+COUNTED = ("account", "positions", "balance_and_position", "orders", "liquidation-warning")
+INST_TYPES = ("SPOT", "MARGIN", "SWAP", "FUTURES", "OPTION", "ANY")
 CANDLES = ("candle", "mark-price-candle", "index-candle")
 
 
@@ -37,6 +40,15 @@ def endpoint_of(channel: str) -> str | None:
 
 def needs_login(channel: str) -> bool:
     return channel in PRIVATE or channel in BUSINESS_PRIVATE
+
+
+def counted(channel: str) -> bool:
+    return channel in COUNTED
+
+
+def by_index(channel: str) -> bool:
+    """Whether a channel's instId names an index (BTC-USDT) rather than an instrument."""
+    return channel == "index-tickers" or channel.startswith("index-candle")
 
 
 def required_argument(channel: str) -> str:

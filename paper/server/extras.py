@@ -4,8 +4,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from paper.engine.params import word
+from paper.errors import bad_parameter
 from paper.exchange import Exchange
 from paper.numbers import text
+from paper.numbers import whole as parse_whole
 from paper.switches import SWITCHES
 
 
@@ -67,7 +69,10 @@ def ledger(exchange: Exchange, query: Mapping[str, object]) -> dict[str, Any]:
 
     def whole(name: str, default: int) -> int:
         value = word(query, name)
-        return int(value) if value.isdecimal() else default
+        try:
+            return max(0, parse_whole(value)) if value else default
+        except ValueError:
+            raise bad_parameter(name) from None
 
     entries = exchange.ledger.select(
         word(query, "kind"), word(query, "clOrdId"), whole("after", 0), min(20000, whole("limit", 1000)),

@@ -38,6 +38,7 @@ PER_STEP = (
     "price-limit",
 )
 BOOK_DEPTH = 400
+QUIET_BOOK_S = 60.0
 FLUSH_S = 10.0
 
 
@@ -65,7 +66,9 @@ class Hub:
         self.rows = MarketRows(exchange)
         self.private = PrivateChannels(exchange, self.connections)
         self._lists_instruments = exchange.options.switch("instruments_greeting") == "list"
+        # The books as their followers have them, and when they were last told of.
         self._books: dict[str, Row] = {}
+        self._book_told: dict[str, float] = {}
         self._last_slow: dict[str, int] = {}
         exchange.on_step = self.on_step
         exchange.on_events = self.private.on_events
@@ -127,7 +130,7 @@ class Hub:
         bar = self.rows.grid(kind[1])
         if bar is None:
             return
-        closes = (now - bar.offset_ms) % bar.length_ms == 0
+        closes = bar.open_of(now) == now
         if self.exchange.options.lockstep and not closes and not decision:
             return
         push = Push(self.candle_rows(kind[0], name, kind[1]))
@@ -154,7 +157,7 @@ class Hub:
     def _push_public(self, channel: str, name: str, targets: list[tuple[Connection, Row]]) -> None:
         if channel == "books":
             message = self._book_update(name)
-            if not message["asks"] and not message["bids"]:
+            if message is None:
                 return
             push = Push([message], action="update")
         else:
@@ -173,8 +176,10 @@ class Hub:
         if channel in ("trades", "trades-all"):
             trade = rows.trades(inst_id, 1)[0]
             return [{**trade, "count": "1", "seqId": int(trade["tradeId"])}] if channel == "trades" else [trade]
-        if channel in ("books5", "bbo-tbt"):
-            return [{**rows.book(inst_id, 5 if channel == "books5" else 1), "instId": inst_id}]
+        if channel == "books5":
+            return [{**rows.book(inst_id, 5), "instId": inst_id}]
+        if channel == "bbo-tbt":
+            return [rows.book(inst_id, 1)]
         if channel == "mark-price":
             return [rows.mark_price(inst_id)]
         if channel == "index-tickers":
@@ -188,17 +193,25 @@ class Hub:
         return []
 
     def book_snapshot(self, inst_id: str) -> Row:
-        """First message of the books channel."""
-        row = self._books.get(inst_id)
+        """First message of the books channel: the book that those who follow it have, so that updates fit all."""
+        followed = any(arg.get("instId") == inst_id for _, arg in self._subscribed("books"))
+        row = self._books.get(inst_id) if followed else None
         if row is None:
             row = self._books[inst_id] = self.rows.book(inst_id, BOOK_DEPTH)
+            self._book_told[inst_id] = monotonic()
         return {**row, "checksum": checksum(row), "prevSeqId": -1}
 
-    def _book_update(self, inst_id: str) -> Row:
-        old, new = self._books.get(inst_id), self.rows.book(inst_id, BOOK_DEPTH)
-        self._books[inst_id] = new
-        if old is None:
-            return {**new, "checksum": checksum(new), "prevSeqId": -1}
+    def _book_update(self, inst_id: str) -> Row | None:
+        """What changed since the last message, whose seqId is this one's prevSeqId; None when there is nothing to say.
+
+        A book that stays as it is is confirmed once a minute, without levels and with the same seqId.
+        """
+        old, new = self._books[inst_id], self.rows.book(inst_id, BOOK_DEPTH)
+        if (old["asks"], old["bids"]) == (new["asks"], new["bids"]):
+            if monotonic() - self._book_told.get(inst_id, 0) < QUIET_BOOK_S:
+                return None
+            new = {**new, "seqId": old["seqId"]}
+        self._books[inst_id], self._book_told[inst_id] = new, monotonic()
         changes: Row = {}
         for side in ("asks", "bids"):
             was = {level[0]: level for level in old[side]}
@@ -209,9 +222,9 @@ class Hub:
             **changes, "ts": new["ts"], "checksum": checksum(new), "prevSeqId": old["seqId"], "seqId": new["seqId"],
         }  # fmt: skip
 
-    def regular(self) -> None:
-        """The private channels' regular pushes, every few seconds."""
-        self.private.regular()
+    def regular(self, beat_s: float) -> None:
+        """The private channels' regular pushes; called every `beat_s` seconds."""
+        self.private.regular(beat_s)
 
     # --- on subscribing -------------------------------------------------------------------------------------
 

@@ -1,5 +1,6 @@
 """Order operations over the private WebSocket: the same commands as REST, named by `instId` or `instIdCode`."""
 
+import re
 from typing import Any
 
 import orjson
@@ -9,6 +10,7 @@ from paper.errors import OkxError
 from paper.exchange import Exchange
 from paper.server.connection import Connection
 from paper.server.hub import Hub
+from paper.server.incoming import check_expiry
 from paper.server.trade_api import operate
 
 OPERATIONS = {
@@ -18,6 +20,12 @@ OPERATIONS = {
 # Batches have codes of their own for too many elements.
 TOO_MANY = {"batch-orders": "51111", "batch-cancel-orders": "51406", "batch-amend-orders": "51501"}
 Message = dict[str, Any]
+ID = re.compile(r"[A-Za-z0-9]{1,32}")
+
+
+def is_message_id(given: object) -> bool:
+    """Up to 32 letters and digits; a number is taken, too."""
+    return isinstance(given, str | int) and not isinstance(given, bool) and ID.fullmatch(str(given)) is not None
 
 
 def carry_out(hub: Hub, connection: Connection, request: Message, fault: str = "") -> Message:
@@ -47,7 +55,7 @@ def _rows(hub: Hub, connection: Connection, request: Message) -> list[Message]:
     name, most = OPERATIONS[op]
     if connection.endpoint not in ("private", "all") or connection.credentials is None:
         raise OkxError("60011", message="Please log in")
-    if request.get("id") is None or not isinstance(args, list) or not args:
+    if not is_message_id(request.get("id")) or not isinstance(args, list) or not args:
         raise OkxError("60013", message="Invalid args")
     if not all(isinstance(arg, dict) for arg in args):
         raise OkxError("60013", message="Invalid args")
@@ -55,11 +63,7 @@ def _rows(hub: Hub, connection: Connection, request: Message) -> list[Message]:
         raise OkxError(TOO_MANY[op], str(most)) if op in TOO_MANY else OkxError("60013", message="Invalid args")
     if not connection.credentials.may_trade:
         raise OkxError("50120")
-    expires = str(request.get("expTime") or "")
-    if expires and not expires.isdecimal():
-        raise OkxError("51000", message="Parameter expTime  error")
-    if expires and int(expires) < exchange.wall_ms():
-        raise OkxError("50036")
+    check_expiry(str(request.get("expTime") or ""), exchange.wall_ms())
     uid = connection.credentials.uid
     named = [_named(exchange, arg) for arg in args]
     if hub.limiter is not None:

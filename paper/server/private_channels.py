@@ -22,6 +22,9 @@ from paper.server.order_rows import algo_push, order_push
 Row = dict[str, Any]
 Key = tuple[str, str, str]
 AFTER_REPLY_S = 0.005
+# How often the regular snapshots come unless the subscription says otherwise, s; 0: events only.
+REGULAR_S = 5.0
+INTERVALS_S = {"0": 0.0, "2000": 2.0, "3000": 3.0, "4000": 4.0}
 # The liquidation-warning channel speaks at a margin ratio of 300 %.
 WARNING_RATIO = 3
 WARNED_FIELDS = (
@@ -39,6 +42,7 @@ class PrivateChannels:
         self._positions_first = exchange.options.switch("push_order") == "positions_first"
         self._after_reply = exchange.options.switch("push_timing") == "after_reply"
         self._held: list[Event] = []
+        self._regular_at = self._beat_s = 0.0
         self._warned: set[tuple[str, Key]] = set()
 
     def _targets(self, account_id: str, channel: str) -> Iterable[tuple[Connection, Row]]:
@@ -116,7 +120,7 @@ class PrivateChannels:
 
     def _push_positions(self, account_id: str, keys: set[Key] | None, kind: str) -> None:
         for connection, arg in self._targets(account_id, "positions"):
-            if keys is None and _only_events(arg):
+            if keys is None and not self._due(arg):
                 continue
             data = self._position_rows(account_id, arg, keys)
             if data or keys is None:
@@ -134,7 +138,7 @@ class PrivateChannels:
 
     def _push_account(self, account_id: str, kind: str) -> None:
         for connection, arg in self._targets(account_id, "account"):
-            if kind == "snapshot" and _only_events(arg):
+            if kind == "snapshot" and not self._due(arg):
                 continue
             data = self._account_rows(account_id, arg)
             connection.push(arg, data, eventType=kind, curPage=1, lastPage=True)
@@ -169,8 +173,16 @@ class PrivateChannels:
 
     # --- regularly, and on subscribing ----------------------------------------------------------------------
 
-    def regular(self) -> None:
-        """The regular snapshots, to those that have not asked for events only."""
+    def _due(self, arg: Row) -> bool:
+        """Whether a subscription's regular snapshot comes with this beat."""
+        interval = _interval_s(arg)
+        if interval == 0:
+            return False
+        return self._regular_at // interval > (self._regular_at - self._beat_s) // interval
+
+    def regular(self, beat_s: float) -> None:
+        """The regular snapshots, to those whose time has come; called every `beat_s` seconds."""
+        self._regular_at, self._beat_s = self._regular_at + beat_s, beat_s
         for uid in {c.credentials.uid for c in self._connections if c.credentials is not None}:
             self._push_positions(uid, None, "snapshot")
             self._push_account(uid, "snapshot")
@@ -206,14 +218,12 @@ class PrivateChannels:
             connection.push(shown, [self._balance_and_position(uid, "snapshot", None, [])])
 
 
-def _only_events(arg: Row) -> bool:
-    """Whether a subscription asked for no regular pushes: extraParams with updateInterval 0."""
+def _interval_s(arg: Row) -> float:
+    """Seconds between regular snapshots, as the subscription's `extraParams` ask (updateInterval, ms)."""
     raw = arg.get("extraParams")
-    try:
-        wanted = orjson.loads(raw) if isinstance(raw, str) and raw else raw
-    except orjson.JSONDecodeError:
-        return False
-    return isinstance(wanted, dict) and str(wanted.get("updateInterval")) == "0"
+    wanted = orjson.loads(raw) if isinstance(raw, str) and raw else raw
+    given = wanted.get("updateInterval") if isinstance(wanted, dict) else None
+    return INTERVALS_S.get(str(given), REGULAR_S)
 
 
 def _fill_push(fill: Fill) -> Row:

@@ -3,7 +3,8 @@
 Public calls count per address, private ones per account, order operations per account and instrument. Operations
 over WebSocket share the buckets of REST. Place, amend and cancel have buckets of their own, single and batch have,
 too; a batch counts its orders, and a batch of one is a single operation. Placing and amending together may not
-exceed 1000 orders in 2 s per account (50061). Source: the limits printed with each call in OKX's documentation.
+exceed 1000 orders in 2 s per account (50061). An address may open three sockets a second. Source: the limits printed
+with each call in OKX's documentation.
 """
 
 from collections import Counter, deque
@@ -82,6 +83,7 @@ SINGLE = {
 }
 PLACING = ("trade/order", "trade/batch-orders", "trade/amend-order", "trade/amend-batch-orders")
 ACCOUNT_ORDERS = (1000, 2.0)
+CONNECTIONS = (3, 1.0)
 # Reading and writing share a path here; the limit on reading one order is as wide as that on placing.
 OPERATION_PATHS = {
     "order": "trade/order", "batch-orders": "trade/batch-orders", "cancel-order": "trade/cancel-order",
@@ -108,6 +110,15 @@ class RateLimiter:
     def count_operation(self, uid: str, op: str, args: Sequence[Mapping[str, object]]) -> None:
         """Count an order operation over WebSocket, in REST's buckets. Raises like `count`."""
         self._count(uid, "POST", OPERATION_PATHS[op], args)
+
+    def connects(self, address: str) -> bool:
+        """Whether an address may open a further socket; counts it then."""
+        most, window = CONNECTIONS
+        now, bucket = monotonic(), (address, "socket")
+        if self._filled(bucket, now, window) >= most:
+            return False
+        self._seen[bucket].append(now)
+        return True
 
     def _count(self, who: str, method: str, path: str, items: Sequence[Mapping[str, object]]) -> None:
         if path in SINGLE and len(items) == 1:

@@ -18,6 +18,7 @@ from paper.exchange import Exchange
 from paper.server import account_api, algo_api, public_api, sizing_api, trade_api
 from paper.server.auth import verify
 from paper.server.call import Call, Route
+from paper.server.incoming import check_expiry, read_json
 from paper.server.ratelimit import PLACING, RateLimiter
 from paper.server.trade_api import client_ids
 
@@ -89,7 +90,7 @@ class Rest:
                 self.limiter.count(call)
             if route.mutates:
                 if path in EXPIRING:
-                    _check_expiry(headers, call.wall_ms)
+                    check_expiry(headers.get("exptime", ""), call.wall_ms)
                 return self._mutate(route, call, body, arrival)
             reply = _answer(route.handler(call))
             self._note("read", call, query, arrival, reply.status, "0")
@@ -174,8 +175,8 @@ def _read_body(call: Call, headers: Mapping[str, str], body: bytes) -> None:
     if len(body) > MAX_BODY:
         raise OkxError("50002")
     try:
-        parsed = orjson.loads(body)
-    except orjson.JSONDecodeError:
+        parsed = read_json(body)
+    except ValueError:
         raise OkxError("50002") from None
     if isinstance(parsed, dict):
         call.params = parsed
@@ -183,16 +184,6 @@ def _read_body(call: Call, headers: Mapping[str, str], body: bytes) -> None:
         call.items = parsed
     else:
         raise OkxError("50002")
-
-
-def _check_expiry(headers: Mapping[str, str], wall: int) -> None:
-    raw = headers.get("exptime", "")
-    if not raw:
-        return
-    if not raw.isdecimal():
-        raise OkxError("51000", message="Parameter expTime  error")
-    if int(raw) < wall:
-        raise OkxError("50036")
 
 
 def _answer(data: list[Any]) -> Reply:

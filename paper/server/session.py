@@ -7,23 +7,32 @@ from time import monotonic
 from typing import Any
 
 import orjson
+import structlog
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from paper.clock import wall_us
 from paper.exchange import Exchange
 from paper.server.auth import verify_login
-from paper.server.channels import candle_bar, endpoint_of, needs_login, required_argument
+from paper.server.channels import counted
 from paper.server.connection import SLOW_READER, Connection, key_of
 from paper.server.hub import Hub
-from paper.server.operations import OPERATIONS, carry_out
+from paper.server.incoming import read_json
+from paper.server.operations import OPERATIONS, carry_out, is_message_id
+from paper.server.subscriptions import refusal_of
 
+logger = structlog.get_logger()
 MAX_MESSAGE = 65_536
 # Connections per private channel and account; subscriptions, un- and logins per connection and hour.
 MAX_CONNECTIONS = 30
 MAX_REQUESTS, HOUR_S = 480, 3600.0
+OPS = ("login", "subscribe", "unsubscribe")
+CLOSE_REASONS = {
+    1012: "Service restart", 4001: "Login failed", 4004: "No data received in 30s.",
+    4007: "API key has been updated or deleted. Please reconnect.",
+}  # fmt: skip
 LOGIN_ERRORS = {
     "60004": "Invalid timestamp", "60005": "Invalid apiKey", "60006": "Timestamp request expired",
-    "60007": "Invalid sign", "60024": "Wrong passphrase",
+    "60007": "Invalid sign", "60009": "Login failed.", "60024": "Wrong passphrase",
     "60031": "The WebSocket endpoint does not allow multiple or repeated logins.",
 }  # fmt: skip
 Message = dict[str, Any]
@@ -53,21 +62,34 @@ class Session:
             self.connection.subscriptions.clear()
             for task in tasks:
                 task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            for ended in await asyncio.gather(*tasks, return_exceptions=True):
+                if isinstance(ended, Exception):
+                    logger.error("ws_session_failed", endpoint=self.connection.endpoint, exc_info=ended)
         if self.connection.close_code == SLOW_READER:
             self.connection.cut()
         elif self.connection.close_code is not None:
             with contextlib.suppress(WebSocketDisconnect, RuntimeError):  # the other side was first
-                await self._socket.close(self.connection.close_code)
+                code = self.connection.close_code
+                await self._socket.close(code, CLOSE_REASONS.get(code))
 
     async def _watch(self) -> None:
-        """Close a connection that nothing has been pushed on for as long as OKX waits (30 s)."""
+        """Close a connection whose key is gone, or on which nothing was pushed for as long as OKX waits (30 s)."""
         idle = self._exchange.options.idle_s
         while True:
             await asyncio.sleep(min(1.0, idle / 4))
+            if self._revoked():
+                return
             if not self.connection.silent and monotonic() - self.connection.last_push > idle:
                 self.connection.close(4004)
                 return
+
+    def _revoked(self) -> bool:
+        """Whether the connection's key was deleted since it logged in; it is closed then."""
+        mine = self.connection.credentials
+        if mine is None or self._exchange.credentials.get(mine.api_key) == mine:
+            return False
+        self.connection.close(4007)
+        return True
 
     async def _read(self) -> None:
         while True:
@@ -84,7 +106,15 @@ class Session:
             elif text == "ping":
                 self.connection.send_text("pong")
             else:
-                self._dispatch(text)
+                self._handle(text)
+
+    def _handle(self, text: str) -> None:
+        """Whatever goes wrong with one message, the connection lives on."""
+        try:
+            self._dispatch(text)
+        except Exception:
+            logger.exception("ws_request_failed", endpoint=self.connection.endpoint)
+            self._error("64007", "Operation failed due to WebSocket internal error. Please try again later.")
 
     def _error(self, code: str, message: str, id_: object = None) -> None:
         body: Message = {"event": "error", "code": code, "msg": message, "connId": self.connection.conn_id}
@@ -94,26 +124,30 @@ class Session:
 
     def _dispatch(self, text: str) -> None:
         try:
-            request = orjson.loads(text)
-        except orjson.JSONDecodeError:
+            request = read_json(text)
+        except ValueError:
             request = None
         if not isinstance(request, dict) or "op" not in request:
             self._error("60012", f"Invalid request: {text}")
             return
         op, args, id_ = request["op"], request.get("args"), request.get("id")
         if isinstance(op, str) and op in OPERATIONS:
-            self._operate(request)
+            if not self._revoked():
+                self._operate(request)
         elif self._too_many():
             self._error("60014", "Requests too frequent", id_)
+        elif isinstance(op, str) and op not in OPS:
+            self._error("60019", f"Invalid op: {op}", id_)
         elif (
-            op not in ("login", "subscribe", "unsubscribe")
+            not isinstance(op, str)
             or not isinstance(args, list)
             or not args
             or not all(isinstance(arg, dict) for arg in args)
+            or not (id_ is None or is_message_id(id_))
         ):
             self._error("60012", f"Invalid request: {text}", id_)
         elif op == "login":
-            self._login(args[0])
+            self._login(args[0], id_)
         else:
             for arg in args:
                 self._subscribe(op, arg, id_, text)
@@ -141,43 +175,45 @@ class Session:
         self._asked.append(now)
         return False
 
-    def _login(self, arg: Message) -> None:
+    def _login(self, arg: Message, id_: object) -> None:
         if self.connection.credentials is not None:
-            self._error("60031", LOGIN_ERRORS["60031"])
+            self._error("60031", LOGIN_ERRORS["60031"], id_)
             return
-        credentials, code = verify_login(self._exchange.credentials, arg, self._exchange.wall_ms())
+        address = self._socket.client.host if self._socket.client else ""
+        credentials, code = verify_login(self._exchange.credentials, arg, self._exchange.wall_ms(), address)
         self._note("login", {"apiKey": arg.get("apiKey")}, code, credentials.uid if credentials else "")
         if credentials is None:
-            self._error(code, LOGIN_ERRORS[code])
+            self._error(code, LOGIN_ERRORS[code], id_)
             self.connection.close(4001)
             return
         self._exchange.admit(credentials)
         self.connection.credentials = credentials
-        self.connection.send({"event": "login", "code": "0", "msg": "", "connId": self.connection.conn_id})
+        self._acknowledge({"event": "login", "code": "0", "msg": ""}, id_)
+
+    def _acknowledge(self, message: Message, id_: object) -> None:
+        message["connId"] = self.connection.conn_id
+        if id_ is not None:
+            message["id"] = id_
+        self.connection.send(message)
 
     def _subscribe(self, op: str, arg: Message, id_: object, text: str) -> None:
-        channel = arg.get("channel")
-        refusal = self._refusal(channel, arg, text)
         mine = self.connection.credentials
-        self._note(op, arg, refusal[0] if refusal else "0", mine.uid if mine else "")
-        if refusal is not None:
-            self._error(*refusal, id_)
+        refused = refusal_of(self._hub.rows, self._exchange, arg, self.connection.endpoint, mine is not None, text)
+        self._note(op, arg, refused[0] if refused else "0", mine.uid if mine else "")
+        if refused is not None:
+            self._error(*refused, id_)
             return
-        ack: Message = {"event": op, "arg": arg, "connId": self.connection.conn_id}
-        if id_ is not None:
-            ack["id"] = id_
         key = key_of(arg)
+        self._acknowledge({"event": op, "arg": arg}, id_)
         if op == "unsubscribe":
             self.connection.subscriptions.pop(key, None)
-            self.connection.send(ack)
             return
-        self.connection.send(ack)
-        if needs_login(str(channel)) and not self._count(str(channel)):
+        if counted(arg["channel"]) and not self._count(arg["channel"]):
             return
-        target = f"/ws/v5/{self.connection.endpoint}/{channel}"
+        target = f"/ws/v5/{self.connection.endpoint}/{arg['channel']}"
         if not self.connection.silent and self._hub.faults.take("subscription", target) is None:
-            self.connection.subscriptions[key] = arg
             self._hub.greet(self.connection, arg)
+            self.connection.subscriptions[key] = arg
 
     def _count(self, channel: str) -> bool:
         """Tell how many connections of the account have the channel; whether this one may have it, too."""
@@ -197,35 +233,6 @@ class Session:
             {"event": event, "channel": channel, "connCount": shown, "connId": self.connection.conn_id}
         )
         return allowed
-
-    def _refusal(self, channel: object, arg: Message, text: str) -> tuple[str, str] | None:
-        """Code and message when a subscription is not possible here."""
-        unknown = ("60018", f"Wrong URL or {arg} doesn't exist. Please use the correct URL, channel and parameters "
-                   "referring to API document.")  # fmt: skip
-        if not isinstance(channel, str):
-            return "60012", f"Invalid request: {text}"
-        home, here = endpoint_of(channel), self.connection.endpoint
-        if home is None:
-            return unknown
-        candle = candle_bar(channel)
-        lenient = candle is not None and self._exchange.options.switch("candles_on_public") == "accept"
-        if here not in ("all", home) and not (lenient and here == "public"):
-            if home == "business" and here == "public":
-                return "64001", (
-                    "This channel has been migrated to the '/business' URL. Subscribe using the new URL. For more "
-                    "information, visit: https://www.okx.com/docs-v5/log_en"
-                )
-            return unknown
-        if needs_login(channel) and self.connection.credentials is None:
-            return "60011", "Please log in"
-        needed = required_argument(channel)
-        if needed and not arg.get(needed):
-            return "60012", f"Invalid request: {text}"
-        if needed == "instId" and self._hub.inst_id_of(str(arg["instId"])) is None:
-            return unknown
-        if candle is not None and self._hub.rows.grid(candle[1]) is None:
-            return unknown
-        return None
 
     def _operate(self, request: Message) -> None:
         """Order operations over the private endpoint."""

@@ -116,4 +116,16 @@ def protocols(
                 connections.closed((self.client[0], self.client[1]))
             super().connection_lost(exc)
 
+        def send_receive_event_to_app(self) -> None:
+            """Text that is no UTF-8 ends the connection (1007): a client's mistake, no traceback's worth."""
+            if self.curr_msg_data_type == "text":
+                try:
+                    b"".join(self.frames).decode()
+                except UnicodeDecodeError:
+                    self.frames = []
+                    self.conn.send_close(1007)
+                    self.handle_parser_exception()
+                    return
+            super().send_receive_event_to_app()
+
     return Http, Socket

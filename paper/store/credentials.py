@@ -43,6 +43,10 @@ class Credentials:
     def may_trade(self) -> bool:
         return "trade" in self.permissions.split(",")
 
+    def works_from(self, address: str) -> bool:
+        """Whether the key may be used from an address; one that is not known (blank) is let through."""
+        return not (address and self.ip) or address in self.ip.split(",")
+
 
 IN_PROCESS = Credentials("1000000000000000001", "in-process", "in-process", "in-process")
 

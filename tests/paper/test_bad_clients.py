@@ -34,7 +34,7 @@ def _unharmed(served: ExchangeProcess) -> Iterator[None]:
     assert httpx.get(f"{served.rest_url}/api/v5/public/time", timeout=5).json()["code"] == "0"
     for name in ("exchange.log", "exchange.err"):
         text = (served.data / name).read_text()
-        assert "Traceback" not in text
+        assert "Traceback" not in text, text
         assert "request_failed" not in text
 
 
@@ -94,8 +94,35 @@ def test_any_message_on_a_socket(served: ExchangeProcess, messages: list[str | b
         answers.append(client.recv())
     for answer in answers[:-1]:
         if answer != "pong":
-            assert json.loads(answer)["code"] in ("60012", "60011", "60004", "60013", "60018")
+            assert json.loads(answer)["code"] in ("60012", "60011", "60004", "60013", "60018", "60019")
     client.shutdown()
+
+
+@pytest.mark.parametrize("frames", [[(True, 1, b"\xff\xfe")], [(False, 1, b"\xe2\x82"), (True, 0, b"\xff")]])
+def test_text_that_is_no_utf8_ends_its_socket(served: ExchangeProcess, frames: list[tuple[bool, int, bytes]]) -> None:
+    client = websocket.create_connection(f"{served.ws_url}/public", timeout=5)
+    for final, opcode, data in frames:
+        client.send_frame(websocket.ABNF(int(final), 0, 0, 0, opcode, 1, data))
+    opcode, closing = client.recv_data()
+    assert (opcode, int.from_bytes(closing[:2], "big")) == (websocket.ABNF.OPCODE_CLOSE, 1007)
+    client.shutdown()
+
+
+def test_message_in_many_frames_is_one(served: ExchangeProcess) -> None:
+    client = websocket.create_connection(f"{served.ws_url}/public", timeout=5)
+    for number, letter in enumerate(b"ping"):
+        client.send_frame(websocket.ABNF(int(number == 3), 0, 0, 0, 0 if number else 1, 1, bytes([letter])))
+    assert client.recv() == "pong"
+    client.shutdown()
+
+
+def test_pipelined_requests_are_all_answered_in_order(served: ExchangeProcess) -> None:
+    last = b"GET /api/v5/nothing HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", served.port), timeout=10) as client:
+        client.sendall(b"GET /api/v5/public/time HTTP/1.1\r\nhost: x\r\n\r\n" * 300 + last)
+        received = b"".join(iter(lambda: client.recv(65536), b""))
+    assert (received.count(b" 200 OK"), received.count(b" 404 ")) == (300, 1)
+    assert received.rindex(b" 200 OK") < received.index(b" 404 ")
 
 
 operations = st.fixed_dictionaries(

@@ -82,11 +82,53 @@ def test_signature_covers_the_query_as_sent(rest: Rest) -> None:
         (b"{", {}, "50002"),
         (b"[1]", {}, "50002"),
         (b"{}", {"content-type": "text/plain"}, "50006"),
+        (b"null", {}, "50002"),
+        (b'{"a": NaN}', {}, "50002"),
+        (b'{"clOrdId": "\\ud800"}', {}, "50002"),
+        (b'{"a": %b}' % (b"[" * 40 + b"]" * 40), {}, "50002"),
+        (b'{"a": %b}' % (b"[" * 300 + b"]" * 300), {}, "50002"),
+        (b'{"a": %b}' % (b"[" * 100_000 + b"]" * 100_000), {}, "50002"),
         (b"{}", {"exptime": "1"}, "50036"),
+        (b"{}", {"exptime": "9" * 5000}, "51000"),
+        (b"{}", {"exptime": "1_0"}, "51000"),
     ],
 )
 def test_bodies_that_cannot_be_read(rest: Rest, body: bytes, headers: dict[str, str], expected: str) -> None:
     assert code(signed(rest, "POST", "/api/v5/trade/order", body, **headers)) == expected
+
+
+@pytest.mark.parametrize(
+    "sz",
+    ["1_0", "\uff11", "\u0661", " 1", "1 ", "0x1", "1,0", "NaN", "Infinity", "1e400", "9" * 5000, "--1", ".", True],
+)
+def test_what_only_looks_like_a_number_is_refused(rest: Rest, sz: Any) -> None:
+    order = {"instId": "BTC-USDT-SWAP", "tdMode": "isolated", "side": "buy", "ordType": "market", "sz": sz}
+    (row,) = orjson.loads(signed(rest, "POST", "/api/v5/trade/order", orjson.dumps(order)).body)["data"]
+    assert (row["sCode"], row["sMsg"], row["ordId"]) == ("51000", "Parameter sz  error", "")
+
+
+@pytest.mark.parametrize("value", ["1_0", "%2B5", "%D9%A3", "1.5", "1e3", "9" * 20, "9" * 5000])
+@pytest.mark.parametrize(
+    "path", ["trade/fills?after=", "account/bills?before=", "market/candles?instId=BTC-USDT-SWAP&limit="]
+)
+def test_page_that_is_no_number_is_refused(rest: Rest, path: str, value: str) -> None:
+    assert code(signed(rest, "GET", f"/api/v5/{path}{value}")) == "51000"
+
+
+@pytest.mark.parametrize("value", ["9" * 19, "-" + "9" * 19, "0"])
+@pytest.mark.parametrize("path", [path for path in READS if "candles" in path or "trades" in path or "history" in path])
+def test_page_far_from_everything_is_empty_or_whole(rest: Rest, path: str, value: str) -> None:
+    index = "BTC-USDT" if "index" in path else "BTC-USDT-SWAP"
+    more = f"instId={index}&instType=SWAP&ordType=oco&state=canceled&type=2"
+    for name in ("after", "before"):
+        assert code(signed(rest, "GET", f"{path}?{more}&{name}={value}")) in ("0", "51000")
+
+
+@pytest.mark.parametrize("path", ["trade/amend-order", "trade/cancel-order", "trade/cancel-algos", "trade/amend-algos"])
+def test_change_that_names_no_instrument_is_refused(rest: Rest, path: str) -> None:
+    body = {"ordId": "1", "algoId": "1", "newSz": "1"}
+    (row,) = orjson.loads(signed(rest, "POST", f"/api/v5/{path}", orjson.dumps(body)).body)["data"]
+    assert (row["sCode"], row["sMsg"]) == ("51000", "Parameter instId  error")
 
 
 def test_unknown_path_and_wrong_method(rest: Rest) -> None:
@@ -139,7 +181,7 @@ def test_rate_limits_answer_50011_when_switched_on() -> None:
 
 
 def test_order_is_invisible_to_queries_for_the_switched_delay() -> None:
-    switches = {"order_visibility_delay_ms": "150"}
+    switches = {"order_visibility_delay_ms": "20000"}
     limited = Rest(Exchange(PaperOptions(speed="lockstep", warmup_bars=30, switches=switches)))
     body = orjson.dumps(
         {"instId": "BTC-USDT-SWAP", "tdMode": "isolated", "side": "buy", "ordType": "market", "sz": 1, "clOrdId": "v1"}
@@ -147,7 +189,7 @@ def test_order_is_invisible_to_queries_for_the_switched_delay() -> None:
     assert code(signed(limited, "POST", "/api/v5/trade/order", body)) == "0"
     query = "/api/v5/trade/order?instId=BTC-USDT-SWAP&clOrdId=v1"
     assert code(signed(limited, "GET", query)) == "51603"
-    time.sleep(0.16)
+    limited.exchange.skew_ms = 20_001  # wall time, as clients see it, passes
     assert code(signed(limited, "GET", query)) == "0"
 
 

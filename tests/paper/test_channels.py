@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import pytest
+
 from paper.launch import ExchangeProcess
 from tests.paper.test_websocket import Socket, connected
 
@@ -111,3 +113,97 @@ def test_regular_snapshots_stop_on_request(exchange_server: ExchangeProcess) -> 
         assert usual.until("account")["eventType"] == "snapshot"
         quiet.send("ping")
         assert quiet.read() == "pong"
+
+
+def test_connections_are_counted_where_okx_counts_them(exchange_server: ExchangeProcess) -> None:
+    with connected(exchange_server, "business", login=True) as socket:
+        socket.subscribe(channel="orders-algo", instType="SWAP")
+        socket.send("ping")
+        assert socket.read() == "pong"
+
+
+def test_public_channels_are_refused_on_business(exchange_server: ExchangeProcess) -> None:
+    with connected(exchange_server, "business") as socket:
+        socket.send({"op": "subscribe", "args": [{"channel": "tickers", "instId": BTC}]})
+        assert socket.read()["code"] == "64002"
+
+
+@pytest.mark.parametrize(
+    "arg, code",
+    [
+        ({"channel": "orders", "instType": "SHIP"}, "60018"),
+        ({"channel": "orders", "instType": ["SWAP"]}, "60012"),
+        ({"channel": "orders", "instType": "SWAP", "instId": "NO-SUCH-SWAP"}, "60018"),
+        ({"channel": "orders", "instType": "SWAP", "instFamily": "NO-SUCH"}, "60018"),
+        ({"channel": "positions", "instType": "SWAP", "extraParams": "{"}, "60012"),
+        ({"channel": "positions", "instType": "SWAP", "extraParams": 7}, "60012"),
+        ({"channel": "positions"}, "60012"),
+    ],
+)
+def test_private_subscription_that_makes_no_sense_is_refused(
+    exchange_server: ExchangeProcess, arg: dict[str, Any], code: str
+) -> None:
+    with connected(exchange_server, "private", login=True) as socket:
+        socket.send({"op": "subscribe", "id": "s1", "args": [arg]})
+        answer = socket.read()
+        assert (answer["event"], answer["code"], answer["id"]) == ("error", code, "s1")
+        if code == "60018":
+            named = ",".join(f"{name}:{value}" for name, value in arg.items())
+            assert answer["msg"].startswith(f"Wrong URL or {named} doesn't exist.")
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        {"expTime": "9" * 5000},
+        {"expTime": "soon"},
+        {"id": "with-hyphen"},
+        {"id": "x" * 33},
+        {"id": ["7"]},
+        {"args": [{"instIdCode": 10459, "x": [[[[[]]]] * 20] * 20}]},
+    ],
+)
+def test_operation_that_makes_no_sense_is_answered(exchange_server: ExchangeProcess, broken: dict[str, Any]) -> None:
+    with connected(exchange_server, "private", login=True) as socket:
+        socket.send({"id": "7", "op": "order", "args": [{"instIdCode": 10459}], **broken})
+        assert socket.read()["code"] in ("51000", "60013", "1")
+        socket.send("ping")
+        assert socket.read() == "pong"
+
+
+@pytest.mark.parametrize("op", ["order", "subscribe", "unsubscribe", "login"])
+def test_nesting_no_writer_can_take_is_an_invalid_request(exchange_server: ExchangeProcess, op: str) -> None:
+    with connected(exchange_server, "private", login=True) as socket:
+        deep = "[" * 300 + "]" * 300
+        named = '"instIdCode": 10459, "channel": "orders"'
+        socket.send(f'{{"id": "7", "op": "{op}", "args": [{{{named}, "x": {deep}}}]}}')
+        assert socket.read()["code"] == "60012"
+        socket.send("ping")
+        assert socket.read() == "pong"
+
+
+def test_latecomer_gets_the_book_as_it_is(exchange_server: ExchangeProcess, clients: dict[str, Any]) -> None:
+    """The last follower's book is no answer to one who comes when time has passed."""
+    with connected(exchange_server, "public") as socket:
+        socket.subscribe(channel="books", instId=BTC)
+        socket.until("books")
+    exchange_server.advance(3)
+    with connected(exchange_server, "public") as socket:
+        socket.subscribe(channel="books", instId=BTC)
+        (shown,) = socket.until("books")["data"]
+    (row,) = clients["market"].get_orderbook(BTC, sz="400")["data"]
+    assert (shown["asks"], shown["bids"], shown["prevSeqId"]) == (row["asks"], row["bids"], -1)
+
+
+def test_book_messages_form_a_chain_for_everyone(exchange_server: ExchangeProcess) -> None:
+    with connected(exchange_server, "public") as first, connected(exchange_server, "public") as second:
+        seen: dict[int, list[dict[str, Any]]] = {0: [], 1: []}
+        for number, socket in enumerate((first, second)):
+            socket.subscribe(channel="books", instId=BTC)
+            exchange_server.advance()
+            for _ in range(2):
+                seen[number].append(socket.until("books")["data"][0])
+        for messages in seen.values():
+            assert messages[1]["prevSeqId"] == messages[0]["seqId"]
+        exchange_server.advance()
+        assert first.until("books")["data"][0]["seqId"] == seen[1][-1]["seqId"]

@@ -1,14 +1,18 @@
 """Keys: made beside a running exchange, for accounts of their own, with permissions that bind."""
 
+import json
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import pytest
+import websocket
 
 from paper.errors import StartRefused
 from paper.launch import ExchangeProcess, launch
 from paper.store.credentials import KeyRing, create_key, load_or_create
+from tests.paper.test_websocket import connected, login_message
 
 BTC = "BTC-USDT-SWAP"
 
@@ -87,3 +91,50 @@ def test_unreadable_key_file_is_no_key_and_no_trouble(tmp_path: Path) -> None:
     assert len(ring) == 1
     with pytest.raises(StartRefused, match="a key of that name already"):
         create_key(tmp_path, "good")
+
+
+def test_deleted_key_ends_its_sockets(server: ExchangeProcess) -> None:
+    """Whoever logged in before the key was revoked trades no further, and is told why."""
+    path = create_key(server.data, "leaving")
+    keys = asdict(load_or_create(path))
+    with connected(server, "private") as socket:
+        assert socket.login(keys)["code"] == "0"
+        path.unlink()
+        socket.send({"id": "1", "op": "order", "args": [{"instIdCode": 10459, "tdMode": "cross", "side": "buy",
+                     "ordType": "market", "sz": "1"}]})  # fmt: skip
+        with pytest.raises((websocket.WebSocketConnectionClosedException, json.JSONDecodeError)):
+            socket.read()
+    entries = server.get("/paper/ledger", account=keys["uid"])["entries"]
+    assert [entry for entry in entries if entry["kind"] == "request"] == []
+
+
+def test_idle_socket_of_a_deleted_key_is_closed(server: ExchangeProcess) -> None:
+    path = create_key(server.data, "sleeping")
+    client = websocket.create_connection(f"{server.ws_url}/private", timeout=10)
+    keys = asdict(load_or_create(path))
+    client.send(json.dumps(login_message(keys)))
+    assert json.loads(client.recv())["code"] == "0"
+    path.unlink()
+    opcode, frame = client.recv_data()
+    assert (opcode, int.from_bytes(frame[:2], "big")) == (websocket.ABNF.OPCODE_CLOSE, 4007)
+    assert frame[2:] == b"API key has been updated or deleted. Please reconnect."
+    client.shutdown()
+
+
+def test_read_only_key_may_not_trade_over_a_socket(server: ExchangeProcess) -> None:
+    keys = asdict(load_or_create(create_key(server.data, "watcher", "read_only")))
+    with connected(server, "private") as socket:
+        assert socket.login(keys)["code"] == "0"
+        socket.send({"id": "1", "op": "order", "args": [{"instIdCode": 10459}]})
+        assert socket.read()["code"] == "50120"
+
+
+@pytest.mark.parametrize("ip, rest, socket_code", [("127.0.0.1,10.0.0.1", "0", "0"), ("10.0.0.1", "50110", "60009")])
+def test_key_bound_to_an_address_works_from_there_only(
+    server: ExchangeProcess, ip: str, rest: str, socket_code: str
+) -> None:
+    path = create_key(server.data, f"bound{len(ip)}", ip=ip)
+    _, account = clients(server, path)
+    assert account.get_account_config()["code"] == rest
+    with connected(server, "private") as socket:
+        assert socket.login(asdict(load_or_create(path)))["code"] == socket_code

@@ -1,7 +1,6 @@
 """websocket-client against all three endpoints: login, subscriptions, pushes, order operations."""
 
 import base64
-import hashlib
 import hmac
 import json
 import time
@@ -15,6 +14,14 @@ import websocket
 from paper.launch import ExchangeProcess
 
 BTC = "BTC-USDT-SWAP"
+
+
+def login_message(keys: dict[str, str], secret: str = "") -> dict[str, Any]:
+    stamp = str(int(time.time()))  # noqa: TID251 - a client signs with its own clock
+    message = f"{stamp}GET/users/self/verify".encode()
+    sign = base64.b64encode(hmac.digest((secret or keys["secret_key"]).encode(), message, "sha256")).decode()
+    arg = {"apiKey": keys["api_key"], "passphrase": keys["passphrase"], "timestamp": stamp, "sign": sign}
+    return {"op": "login", "args": [arg]}
 
 
 class Socket:
@@ -42,13 +49,7 @@ class Socket:
         return self.until(arg["channel"], "subscribe")
 
     def login(self, keys: dict[str, str], secret: str = "") -> Any:
-        stamp = str(int(time.time()))  # noqa: TID251 - a client signs with its own clock
-        digest = hmac.new(
-            (secret or keys["secret_key"]).encode(), f"{stamp}GET/users/self/verify".encode(), hashlib.sha256
-        )
-        sign = base64.b64encode(digest.digest()).decode()
-        arg = {"apiKey": keys["api_key"], "passphrase": keys["passphrase"], "timestamp": stamp, "sign": sign}
-        self.send({"op": "login", "args": [arg]})
+        self.send(login_message(keys, secret))
         return self.read()
 
     def close(self) -> None:
@@ -156,7 +157,15 @@ def test_candles_on_the_public_endpoint_are_refused_as_migrated(exchange_server:
     "request_, code",
     [
         ("not json", "60012"),
-        ({"op": "dance"}, "60012"),
+        ({"op": "dance"}, "60019"),
+        ({"op": ["subscribe"], "args": [{"channel": "status"}]}, "60012"),
+        ({"op": "subscribe", "args": [{"channel": "orders", "instType": "SWAP"}]}, "60018"),
+        ({"op": "subscribe", "args": [{"channel": "instruments", "instType": "SHIP"}]}, "60018"),
+        ({"op": "subscribe", "args": [{"channel": "tickers", "instId": ["BTC-USDT-SWAP"]}]}, "60012"),
+        ({"op": "subscribe", "args": [{"channel": "tickers", "instId": "BTC-USDT"}]}, "60018"),
+        ({"op": "subscribe", "args": [{"channel": "index-tickers", "instId": "BTC-USDT-SWAP"}]}, "60018"),
+        ({"op": "subscribe", "id": "no-hyphens", "args": [{"channel": "tickers", "instId": BTC}]}, "60012"),
+        ({"op": "subscribe", "id": "x" * 33, "args": [{"channel": "tickers", "instId": BTC}]}, "60012"),
         ({"op": "subscribe", "args": [{"channel": "nothing"}]}, "60018"),
         ({"op": "subscribe", "args": [{"channel": "tickers", "instId": "NO-SUCH-SWAP"}]}, "60018"),
         ({"op": "subscribe", "args": [{"channel": "tickers"}]}, "60012"),
