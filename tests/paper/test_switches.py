@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import websocket
 
 from paper.errors import StartRefused
 from paper.launch import launch
@@ -75,13 +76,15 @@ def test_position_tiers(kind: str, count: int) -> None:
     assert len(answer[1]["data"]) == count
 
 
-def test_largest_market_order_where_it_is_not_known() -> None:
-    client = Client(max_mkt_sz="50")
+@pytest.mark.parametrize("most", ["50", "35000"])
+def test_largest_market_order_where_it_is_not_known(most: str) -> None:
+    client = Client(max_mkt_sz=most)
     listed = {
         row["instId"]: row["maxMktSz"] for row in client.send("GET", "public/instruments?instType=SWAP")[1]["data"]
     }
-    assert listed == {BTC: "12000", "SOL-USDT-SWAP": "50"}
-    assert client.place(instId="SOL-USDT-SWAP", sz="51")["data"][0]["sCode"] == "51202"
+    assert listed == {BTC: "12000", "SOL-USDT-SWAP": most}
+    assert client.place(instId="SOL-USDT-SWAP", sz=f"{most}.01")["data"][0]["sCode"] == "51202"
+    assert client.place(instId="SOL-USDT-SWAP", sz="20")["data"][0]["sCode"] == "0"
 
 
 def test_acknowledged_order_is_invisible_for_a_while() -> None:
@@ -113,6 +116,41 @@ def test_stops_after_an_offsetting_close(kept: str, left: int) -> None:
     client.place(attachAlgoOrds=[{"slTriggerPx": client.away(), "slOrdPx": "-1"}])
     client.place(side="sell")
     assert len(client.send("GET", "trade/orders-algo-pending?ordType=conditional")[1]["data"]) == left
+
+
+@pytest.mark.parametrize("kept, left", [("drop", 0), ("live", 1)])
+def test_attached_stops_of_an_order_cancelled_half_filled(kept: str, left: int) -> None:
+    """The book holds far less than the order; what it got is under a stop, or is not."""
+    client = Client(attached_after_partial=kept)
+    client.send("POST", "account/set-leverage", {"instId": BTC, "mgnMode": "isolated", "lever": "50"})
+    client.exchange.command(client.exchange.uid, "thin_book", {"instId": BTC, "sz": "0.4"})
+    stops = [{"slTriggerPx": client.away(), "slOrdPx": "-1"}]
+    px = client.away(1.001)
+    (row,) = client.place(ordType="limit", px=px, attachAlgoOrds=stops)["data"]
+    order = client.send("GET", f"trade/order?instId={BTC}&ordId={row['ordId']}")[1]["data"][0]
+    assert (order["state"], order["accFillSz"]) == ("partially_filled", "0.4")
+    client.send("POST", "trade/cancel-order", {"instId": BTC, "ordId": row["ordId"]})
+    alive = client.send("GET", "trade/orders-algo-pending?ordType=conditional")[1]["data"]
+    assert [algo["sz"] for algo in alive] == ["0.4"] * left
+
+
+@pytest.mark.parametrize("limits", ["on", "off"])
+def test_sockets_an_address_may_open_in_a_second(tmp_path: Path, limits: str) -> None:
+    server = launch(
+        tmp_path, ["--speed", "lockstep", "--warmup-bars", "400", "--switch", f"rate_limits={limits}"]
+    )  # fmt: skip
+    opened, status = [], 0
+    for _ in range(40):
+        try:
+            opened.append(websocket.create_connection(f"{server.ws_url}/public", timeout=10))
+        except websocket.WebSocketBadStatusException as refused:
+            status = refused.status_code
+            break
+    for socket in opened:
+        socket.shutdown()
+    server.stop()
+    assert status == (429 if limits == "on" else 0)
+    assert len(opened) >= 3
 
 
 @pytest.mark.parametrize("first", ["orders", "positions"])
