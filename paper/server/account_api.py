@@ -1,10 +1,11 @@
 """REST: the account — balance, positions, bills, leverage, configuration."""
 
+from itertools import takewhile
 from typing import Any
 
 from paper.numbers import text
 from paper.server.account_rows import balance_row, bill_row, position_history_row, position_row
-from paper.server.call import DAY_MS, THREE_MONTHS_MS, Call, Route, page, since, within
+from paper.server.call import DAY_MS, THREE_MONTHS_MS, Call, Route, page, since, span
 from paper.server.public_api import instruments
 from paper.store.credentials import IN_PROCESS
 
@@ -54,36 +55,39 @@ def positions_history(call: Call) -> list[Any]:
     if not call.is_swap():
         return []
     partly = [p for p in account.open_positions() if p.closed]
-    lives = sorted([*account.position_history, *partly], key=lambda p: p.updated)
-    chosen = [
+    lives = sorted([*account.position_history, *partly], key=lambda p: p.updated, reverse=True)
+    inst_id, mode, oldest = call.word("instId"), call.word("mgnMode"), since(call, THREE_MONTHS_MS)
+    kind, pos_id = call.word("type"), call.word("posId")
+    asked = (
         p
-        for p in lives
-        if p.updated >= since(call, THREE_MONTHS_MS)
-        and call.word("instId") in ("", p.inst_id)
-        and call.word("mgnMode") in ("", p.mgn_mode)
-        and call.word("type") in ("", p.close_type or "1")
-        and call.word("posId") in ("", p.pos_id)
-    ]
-    return [position_history_row(p, state.instruments[p.inst_id]) for p in page(call, chosen, lambda p: p.updated)]
+        for p in takewhile(lambda p: p.updated >= oldest, lives)
+        if inst_id in ("", p.inst_id)
+        and mode in ("", p.mgn_mode)
+        and kind in ("", p.close_type or "1")
+        and pos_id in ("", p.pos_id)
+    )
+    return [position_history_row(p, state.instruments[p.inst_id]) for p in page(call, asked, lambda p: p.updated)]
 
 
 def _bills(call: Call, window_ms: int) -> list[Any]:
     if not call.is_swap() or call.word("ctType") not in ("", "linear"):
         return []
-    oldest = since(call, window_ms)
-    chosen = [
+    begin, end = span(call)
+    begin = max(begin, since(call, window_ms))
+    kind, sub_type, ccy = call.word("type"), call.word("subType"), call.word("ccy")
+    inst_type, inst_id, mode = call.word("instType"), call.word("instId"), call.word("mgnMode")
+    asked = (
         bill
-        for bill in call.account.bills
-        if bill.ts >= oldest
-        and (not call.word("instType") or bill.inst_id)
-        and call.word("type") in ("", bill.type)
-        and call.word("subType") in ("", bill.sub_type)
-        and call.word("instId") in ("", bill.inst_id)
-        and call.word("mgnMode") in ("", bill.mgn_mode)
-        and call.word("ccy") in ("", "USDT")
-        and within(call, bill.ts)
-    ]
-    return [bill_row(bill) for bill in page(call, chosen, lambda bill: int(bill.bill_id))]
+        for bill in takewhile(lambda bill: bill.ts >= begin, reversed(call.account.bills))
+        if bill.ts <= end
+        and (not inst_type or bill.inst_id)
+        and kind in ("", bill.type)
+        and sub_type in ("", bill.sub_type)
+        and inst_id in ("", bill.inst_id)
+        and mode in ("", bill.mgn_mode)
+        and ccy in ("", "USDT")
+    )
+    return [bill_row(bill) for bill in page(call, asked, lambda bill: int(bill.bill_id))]
 
 
 def bills(call: Call) -> list[Any]:

@@ -29,16 +29,18 @@ def _algos(call: Call, live: bool) -> list[Any]:
         return []
     account, quotes = call.account, call.exchange.engine.state.quotes
     source, oldest = account.open_algos if live else account.algos, since(call, THREE_MONTHS_MS)
+    inst_id, algo_id, state = call.word("instId"), call.word("algoId"), call.word("state")
     chosen = [
         algo
         for algo in source.values()
         if algo.ord_type in kinds
         and (live or (algo.algo_id not in account.open_algos and algo.updated >= oldest))
-        and call.word("instId") in ("", algo.inst_id)
-        and call.word("algoId") in ("", algo.algo_id)
-        and call.word("state") in ("", algo.state)
+        and inst_id in ("", algo.inst_id)
+        and algo_id in ("", algo.algo_id)
+        and state in ("", algo.state)
     ]
-    chosen.sort(key=lambda algo: int(algo.algo_id))
+    # An attached stop has had its id since its order came, and is listed since it lives.
+    chosen.sort(key=lambda algo: int(algo.algo_id), reverse=True)
     return [algo_row(algo, quotes[algo.inst_id].last) for algo in page(call, chosen, lambda algo: int(algo.algo_id))]
 
 

@@ -1,6 +1,6 @@
 """One REST request as handlers see it, and the shape of its answer."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -105,12 +105,12 @@ class Route:
     mutates: bool = False
 
 
-def page(call: Call, rows: Sequence[T], key: Callable[[T], int], default: int = 100, most: int = 100) -> list[T]:
-    """OKX's pagination over rows in order of age: newest first, older than `after`, newer than `before`."""
+def page(call: Call, newest_first: Iterable[T], key: Callable[[T], int], most: int = 100) -> list[T]:
+    """OKX's pagination: newest first, older than `after`, newer than `before`. Looks no further than it must."""
     after, before = call.whole("after"), call.whole("before")
-    limit = call.limit(default, most)
+    limit = call.limit(most, most)
     found: list[T] = []
-    for row in reversed(rows):
+    for row in newest_first:
         value = key(row)
         if after is not None and value >= after:
             continue
@@ -122,14 +122,15 @@ def page(call: Call, rows: Sequence[T], key: Callable[[T], int], default: int = 
     return found
 
 
-def within(call: Call, stamp: int) -> bool:
-    """Whether a time lies between `begin` and `end`, both inclusive and optional."""
+def span(call: Call) -> tuple[int, int]:
+    """`begin` and `end`, both inclusive and optional."""
     begin, end = call.whole("begin"), call.whole("end")
-    return (begin is None or stamp >= begin) and (end is None or stamp <= end)
+    return FIRST_MS if begin is None else begin, LAST_MS if end is None else end
 
 
 DAY_MS = 86_400_000
 THREE_MONTHS_MS = 92 * DAY_MS
+FIRST_MS, LAST_MS = -(10**20), 10**20
 
 
 def since(call: Call, window_ms: int) -> int:

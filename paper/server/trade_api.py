@@ -4,6 +4,7 @@ Order operations answer per order: a refusal becomes that order's `sCode`, never
 """
 
 from collections.abc import Callable
+from itertools import takewhile
 from typing import Any
 
 from paper.engine.order import Order
@@ -11,7 +12,7 @@ from paper.engine.orders import find
 from paper.engine.params import tag_of, word
 from paper.errors import OkxError, bad_parameter
 from paper.exchange import Exchange
-from paper.server.call import DAY_MS, THREE_MONTHS_MS, Call, Route, page, since, within
+from paper.server.call import DAY_MS, THREE_MONTHS_MS, Call, Route, page, since, span
 from paper.server.order_rows import fill_row, order_row
 
 Row = dict[str, Any]
@@ -90,22 +91,30 @@ def _forgotten(call: Call, order: Order) -> bool:
     return order.state == "canceled" and not order.filled and call.exchange.now_ms() - order.updated > TWO_HOURS_MS
 
 
-def _chosen(call: Call, order: Order) -> bool:
-    return (
-        call.word("instId") in ("", order.inst_id)
-        and call.word("instFamily") in ("", order.inst_id.removesuffix("-SWAP"))
-        and (not call.word("ordType") or order.ord_type in call.word("ordType").split(","))
-        and call.word("state") in ("", order.state)
-        and call.word("category") in ("", order.category)
-        and _visible(call, order)
-    )
+def _choice(call: Call) -> Callable[[Order], bool]:
+    """Whether an order is among those a query asks for and may see already."""
+    inst_id, family, types = call.word("instId"), call.word("instFamily"), call.word("ordType")
+    state, category = call.word("state"), call.word("category")
+    kinds, hidden = types.split(","), call.exchange.visibility.hidden(call.wall_ms)
+
+    def chosen(order: Order) -> bool:
+        return (
+            inst_id in ("", order.inst_id)
+            and family in ("", order.inst_id.removesuffix("-SWAP"))
+            and (not types or order.ord_type in kinds)
+            and state in ("", order.state)
+            and category in ("", order.category)
+            and order.ord_id not in hidden
+        )
+
+    return chosen
 
 
 def orders_pending(call: Call) -> list[Any]:
     if not call.is_swap():
         return []
-    chosen = [order for order in call.account.open_orders.values() if _chosen(call, order)]
-    return [order_row(order) for order in page(call, chosen, lambda order: int(order.ord_id))]
+    asked = filter(_choice(call), reversed(call.account.open_orders.values()))
+    return [order_row(order) for order in page(call, asked, lambda order: int(order.ord_id))]
 
 
 def _history(window_ms: int) -> Callable[[Call], list[Any]]:
@@ -114,17 +123,17 @@ def _history(window_ms: int) -> Callable[[Call], list[Any]]:
         call.need("instType")
         if not call.is_swap():
             return []
-        oldest = since(call, window_ms)
-        chosen = [
+        oldest, (begin, end), chosen = since(call, window_ms), span(call), _choice(call)
+        asked = (
             order
-            for order in call.account.orders.values()
+            for order in reversed(call.account.orders.values())
             if not order.is_open
             and order.updated >= oldest
-            and _chosen(call, order)
-            and within(call, order.created)
+            and begin <= order.created <= end
+            and chosen(order)
             and not _forgotten(call, order)
-        ]
-        return [order_row(order) for order in page(call, chosen, lambda order: int(order.ord_id))]
+        )
+        return [order_row(order) for order in page(call, asked, lambda order: int(order.ord_id))]
 
     return handler
 
@@ -132,18 +141,20 @@ def _history(window_ms: int) -> Callable[[Call], list[Any]]:
 def _fills(call: Call, window_ms: int) -> list[Any]:
     if not call.is_swap():
         return []
-    oldest = since(call, window_ms)
-    chosen = [
+    begin, end = span(call)
+    begin = max(begin, since(call, window_ms))
+    inst_id, family = call.word("instId"), call.word("instFamily")
+    ord_id, sub_type = call.word("ordId"), call.word("subType")
+    asked = (
         fill
-        for fill in call.account.fills
-        if fill.ts >= oldest
-        and call.word("instId") in ("", fill.inst_id)
-        and call.word("instFamily") in ("", fill.inst_id.removesuffix("-SWAP"))
-        and call.word("ordId") in ("", fill.ord_id)
-        and call.word("subType") in ("", fill.sub_type)
-        and within(call, fill.ts)
-    ]
-    return [fill_row(fill) for fill in page(call, chosen, lambda fill: int(fill.bill_id))]
+        for fill in takewhile(lambda fill: fill.ts >= begin, reversed(call.account.fills))
+        if fill.ts <= end
+        and inst_id in ("", fill.inst_id)
+        and family in ("", fill.inst_id.removesuffix("-SWAP"))
+        and ord_id in ("", fill.ord_id)
+        and sub_type in ("", fill.sub_type)
+    )
+    return [fill_row(fill) for fill in page(call, asked, lambda fill: int(fill.bill_id))]
 
 
 def fills(call: Call) -> list[Any]:
