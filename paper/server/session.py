@@ -25,10 +25,13 @@ MAX_MESSAGE = 65_536
 # Connections per private channel and account; subscriptions, un- and logins per connection and hour.
 MAX_CONNECTIONS = 30
 MAX_REQUESTS, HOUR_S = 480, 3600.0
+# Subscriptions of one connection; OKX has such a limit (4009) and does not say how many.
+MAX_SUBSCRIPTIONS = 480
 OPS = ("login", "subscribe", "unsubscribe")
 CLOSE_REASONS = {
     1012: "Service restart", 4001: "Login failed", 4004: "No data received in 30s.",
     4007: "API key has been updated or deleted. Please reconnect.",
+    4009: "The number of subscription channels for this connection exceeds the limit",
 }  # fmt: skip
 LOGIN_ERRORS = {
     "60004": "Invalid timestamp", "60005": "Invalid apiKey", "60006": "Timestamp request expired",
@@ -207,6 +210,9 @@ class Session:
         self._acknowledge({"event": op, "arg": arg}, id_)
         if op == "unsubscribe":
             self.connection.subscriptions.pop(key, None)
+            return
+        if len(self.connection.subscriptions) >= MAX_SUBSCRIPTIONS and key not in self.connection.subscriptions:
+            self.connection.close(4009)
             return
         if counted(arg["channel"]) and not self._count(arg["channel"]):
             return

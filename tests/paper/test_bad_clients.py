@@ -165,6 +165,23 @@ def test_oversize_message_closes_the_socket(served: ExchangeProcess) -> None:
     client.shutdown()
 
 
+def test_connection_has_only_so_many_subscriptions(served: ExchangeProcess) -> None:
+    """Each with something of its own in its argument, or they would be one."""
+    client = websocket.create_connection(f"{served.ws_url}/public", timeout=10)
+    args = [{"channel": "status", "x": number} for number in range(500)]
+    for first in range(0, 500, 100):
+        client.send(json.dumps({"op": "subscribe", "args": args[first : first + 100]}))
+    answers = []
+    while True:
+        opcode, answer = client.recv_data()
+        if opcode == websocket.ABNF.OPCODE_CLOSE:
+            break
+        answers.append(json.loads(answer)["event"])
+    client.shutdown()
+    assert int.from_bytes(answer[:2], "big") == 4009
+    assert answers == ["subscribe"] * 481
+
+
 def test_half_open_connections_do_not_keep_others_waiting(served: ExchangeProcess) -> None:
     idle = [socket.create_connection(("127.0.0.1", served.port)) for _ in range(300)]
     for client in idle[::3]:
