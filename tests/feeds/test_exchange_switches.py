@@ -1,6 +1,6 @@
 """The feeds on an exchange that does either of what OKX leaves open about its channels."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from decimal import Decimal
 
 import pytest
@@ -15,9 +15,8 @@ from feeds.market import MarketFeed
 from models import AlgoOrder, Fill, Position
 from paper.launch import ExchangeProcess, launch
 from settings import AnySettings
-from tests.feeds.test_account import BTC, SIZE, buy
+from tests.feeds.test_account import BTC, SIZE, Queued, Until, buy
 
-Until = Callable[..., None]
 WAYS = (
     ("push_order=positions_first", "push_timing=before_reply", "instruments_greeting=list"),
     ("push_order=positions_first", "push_timing=after_reply", "candles_on_public=accept"),
@@ -36,10 +35,12 @@ def paper(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 
 @pytest.fixture
 def account_feed(
-    settings: AnySettings, ctx: ExecutionContext, dispatcher: Dispatcher, redis_url: str
+    settings: AnySettings, ctx: ExecutionContext, dispatcher: Dispatcher, redis_url: str, queued: Queued, until: Until
 ) -> Iterator[AccountFeed]:
+    """A connected account feed."""
     feed = AccountFeed(settings, ctx, dispatcher, ControlStream(ctx, build_redis(redis_url)))
     feed.start()
+    until(lambda: any(task == "account.reconcile" for task, _ in queued("account")))
     yield feed
     feed.stop()
 
