@@ -1,7 +1,8 @@
 """What OKX leaves open, set the other way round: under each the bot trades a whole life right.
 
 The defaults are what every other test trades on; `attached_after_partial` has both its ways in `test_resting.py`, and
-what the channels do in either way is in `tests/feeds/test_exchange_switches.py`.
+what the channels do in either way is in `tests/feeds/test_exchange_switches.py`, with a feed under rate limits. How
+50011 is understood in both its forms is in `tests/exchange`.
 """
 
 import time
@@ -18,17 +19,16 @@ SOL = "SOL-USDT-SWAP"
 PLACE = "/api/v5/trade/order"
 OTHER_WAYS = (
     "fok_attached_stops=refuse", "attached_reduce_only=false", "algos_after_close=keep",
-    "order_visibility_delay_ms=1500", "duplicate_cl_ord_id=50071", "rate_limits=on", "rate_limit_status=200",
-    "auth_messages=documented", "unknown_path=html", "price_band_percent=1", "position_tiers=flat", "max_mkt_sz=1",
+    "order_visibility_delay_ms=1500", "duplicate_cl_ord_id=50071", "auth_messages=documented", "unknown_path=html",
+    "price_band_percent=1", "position_tiers=flat", "max_mkt_sz=1",
 )  # fmt: skip
 
 
 @pytest.fixture(scope="module", params=OTHER_WAYS)
 def exchange_server(request, tmp_path_factory):
-    more = ["--switch", "rate_limits=on"] if request.param == "rate_limit_status=200" else []
     server = launch(
         tmp_path_factory.mktemp("exchange"),
-        ["--speed", "lockstep", "--admin", "--warmup-bars", "300", "--switch", request.param, *more],
+        ["--speed", "lockstep", "--admin", "--warmup-bars", "300", "--switch", request.param],
     )
     server.switched = request.param
     yield server
