@@ -6,11 +6,13 @@ import sys
 from collections.abc import Iterator
 from datetime import timedelta
 from decimal import Decimal
+from functools import partial
 
 import pytest
 from sqlalchemy import func, select
 
-from models import Alert, AuditEntry, DecisionCycle, LlmCall
+from execution.reflection_windows import ASKED_ACTION
+from models import Alert, AuditEntry, DecisionCycle, LlmCall, Reflection, Trade
 from standins.anthropic_api import AnthropicStandin
 from standins.perplexity_api import PerplexityStandin
 from standins.server import Fault, Standin
@@ -26,7 +28,7 @@ SLOWLY = Fault("drip", pause_s=0.004)
 @pytest.fixture(scope="module")
 def models() -> Iterator[dict[str, Standin]]:
     with AnthropicStandin() as anthropic, PerplexityStandin() as perplexity:
-        yield {"opus": anthropic, "haiku": anthropic, "perplexity": perplexity}
+        yield {"opus": anthropic, "haiku": anthropic, "reflection": anthropic, "perplexity": perplexity}
 
 
 @pytest.fixture
@@ -34,6 +36,8 @@ def api(models, name) -> Standin:
     """The model behind the worker, slow to say what it says."""
     models[name].reset()
     models[name].faults.append(SLOWLY)
+    if name == "reflection":
+        models[name].say = lambda _: {"summary": "Nothing stands out.", "changes": []}
     return models[name]
 
 
@@ -82,21 +86,46 @@ def question(bot) -> int:
     return asked.id
 
 
+def wish_to_reflect(bot) -> int:
+    """With a closed trade to reflect on."""
+    at = bot.ctx.clock.market_now()
+    with bot.sessions.begin() as session:
+        session.add(
+            Trade(
+                account_id=bot.ctx.account_id, inst_id=ETH, side="long", contracts=Decimal(0),
+                max_contracts=Decimal(1), exited_contracts=Decimal(1), entry_px=Decimal(100), exit_px=Decimal(101),
+                risk=Decimal(10), r_multiple=Decimal(1), pnl=Decimal(10), net_pnl=Decimal(10), exit_reason="target",
+                strategy="momentum", regime="ranging", opened_market_at=at - timedelta(minutes=30),
+                closed_market_at=at,
+            )
+        )  # fmt: skip
+        asked = AuditEntry(account_id=bot.ctx.account_id, actor="tests", channel="cli", action=ASKED_ACTION, detail={})
+        session.add(asked)
+    return asked.id
+
+
 def ended(bot, name: str, asked: int) -> bool:
     """What the answer was for is in the books."""
     with bot.sessions() as session:
         if name == "perplexity":
             return session.scalar(select(func.count()).select_from(Alert).where(Alert.kind == "research")) == 1
+        if name == "reflection":
+            return session.scalar(select(func.count()).select_from(Reflection).where(Reflection.kind == "deep")) == 1
         cycle = session.get_one(DecisionCycle, asked)
         return bool(cycle.decision) if name == "opus" else bool(cycle.screening)
 
 
 @pytest.mark.parametrize(
-    ("name", "task", "stage"),
-    [("opus", "opus.analyze", "analyze"), ("haiku", "haiku.screen", "screen"), ("perplexity", "perplexity.ask", "")],
+    ("name", "task", "ask"),
+    [
+        ("opus", "opus.analyze", partial(cycle_at, stage="analyze")),
+        ("haiku", "haiku.screen", partial(cycle_at, stage="screen")),
+        ("perplexity", "perplexity.ask", question),
+        ("reflection", "reflection.asked", wish_to_reflect),
+    ],
 )
-def test_an_answer_on_its_way_is_waited_for_and_kept(bot, publish, started, api, name, task, stage):
-    asked = cycle_at(bot, stage) if stage else question(bot)
+def test_an_answer_on_its_way_is_waited_for_and_kept(bot, publish, started, api, name, task, ask):
+    asked = ask(bot)
     with bot.sessions() as session:
         before = session.scalar(select(func.max(LlmCall.id))) or 0
     publish(task, asked)
