@@ -36,8 +36,8 @@ PALETTE = (
     "dark-purple", "light-orange", "super-light-yellow", "semi-dark-blue",
 )  # fmt: skip
 WHOLE = ("cycle", "trade", "trades", "call", "screened", "misses", "passed on failure")  # never with decimals
-# Shares of 0..1 in per cent; an id at the right would lean on the next column's text.
-_SHARE, _ID = {"unit": "percentunit", "decimals": 1}, {"custom.align": "left"}
+# Shares of 0..1 in per cent; an id at either side would lean on its neighbour.
+_SHARE, _ID = {"unit": "percentunit", "decimals": 1}, {"custom.align": "center"}
 _COLUMNS: dict[str, dict[str, Any]] = {
     "win rate": _SHARE, "pass rate": _SHARE, "precision": _SHARE, "stated from": _SHARE, "stated": _SHARE,
     "won": _SHARE, "cycle": _ID, "trade": _ID, "call": _ID,
