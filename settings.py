@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 from dotenv import dotenv_values
-from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import Field, PrivateAttr, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from configuration.analysts import Analysts
@@ -45,6 +45,9 @@ OF_COMPOSE = (
 OF_THE_RUNTIME = ("OKXBOT_READY_FILE", "OKXBOT_SERVICE", "OKXBOT_TEST", "OKXBOT_IMAGE")
 
 
+SECRET = "(secret)"
+
+
 class SettingsError(ValueError):
     """Wrong settings; `str()` is one line per key, fit to show to the operator."""
 
@@ -57,6 +60,12 @@ class Settings(Telegram, Execution, Risk, Analysts, Trading, Connections, BaseSe
 
     model_config = SettingsConfigDict(extra="ignore", frozen=True, env_file=None)
     mode: ClassVar[str] = ""
+    _given: dict[str, str] = PrivateAttr(default_factory=dict)
+
+    @property
+    def given(self) -> dict[str, str]:
+        """What was given, by the name of the field, in the words it was given in; `SECRET` for a secret."""
+        return dict(self._given)
 
     @classmethod
     def settings_customise_sources(
@@ -280,11 +289,34 @@ def load_settings(environ: dict[str, str] | None = None, *, dotenv: bool = True)
     values = {name: merged[name.upper()] for name in cls.model_fields if name.upper() in merged}
     try:
         settings = cls.model_validate(values)
+        settings._given = {name: _told(getattr(settings, name), words) for name, words in values.items()}
     except ValidationError as error:
         problems += [_one_line(item, values) for item in error.errors(include_input=False)]
     if problems:
         raise SettingsError("\n".join(problems))
     return settings
+
+
+def settings_of(given: dict[str, str], own: AnySettings) -> AnySettings:
+    """The settings of another process by its `given`; the secrets among them are this process's `own`, or empty.
+
+    `own` where they do not hold here.
+    """
+    values: dict[str, Any] = {**given, "okxbot_home": own.okxbot_home}
+    for name in given:
+        if given[name] == SECRET:
+            values[name] = getattr(own, name, None) or SecretStr("")
+    try:
+        return _TYPES[given.get("trading_mode", "paper")].model_validate(values)
+    except (ValidationError, KeyError):
+        return own
+
+
+def _told(value: Any, words: str) -> str:
+    """One setting for another process: paths as they were understood here, without a secret."""
+    if isinstance(value, SecretStr):
+        return SECRET
+    return str(value) if isinstance(value, str | Path) else words
 
 
 def _one_line(item: Any, values: dict[str, str]) -> str:

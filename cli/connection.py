@@ -15,7 +15,7 @@ from runtime.database_alone import database_alone
 from runtime.environment import Plan, plan_of
 from runtime.errors import OperatorError
 from runtime.home import LEAST_FREE_MB, Home
-from settings import AnySettings, load_settings
+from settings import AnySettings, load_settings, settings_of
 from trading.clock import Clock
 
 if TYPE_CHECKING:
@@ -46,13 +46,19 @@ class Connection:
         return OkxExchange.from_settings(self.settings)
 
 
+def in_force(settings: AnySettings) -> AnySettings:
+    """What the running bot of this home was started with, whatever this shell says; where none runs, `settings`."""
+    bot = Home(settings.okxbot_home).running_bot()
+    return settings if bot is None else settings_of(bot.settings, settings)
+
+
 @contextmanager
 def connected(settings: AnySettings | None = None) -> Iterator[Connection]:
     """Connect to the bot of this home; where it is stopped, its database is started for as long as this lasts.
 
     Raises OperatorError where none was ever started or its database does not answer.
     """
-    settings = settings or load_settings()
+    settings = settings or in_force(load_settings())
     plan = plan_of(settings, Home(settings.okxbot_home))
     try:
         connection = _connection(settings, plan, stopped=False)

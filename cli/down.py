@@ -48,6 +48,8 @@ def _ask_the_foreground(home: Home, progress: Progress) -> None:
     progress.say(f"asking process {bot.pid} to stop")
     try:
         os.kill(bot.pid, signal.SIGTERM)
+    except ProcessLookupError:
+        pass  # it ended just now, and lets go of the home
     except PermissionError:
         raise OperatorError(f"the bot of {home.folder} belongs to another user (process {bot.pid})") from None
     deadline = time.monotonic() + _FOREGROUND_WITHIN

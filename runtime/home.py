@@ -24,6 +24,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+import psutil
+
 from runtime.errors import OperatorError, file_trouble
 
 LEAST_FREE_MB = 200
@@ -57,9 +59,19 @@ class RunningBot:
     """Who runs the bot of a home, as written by `okxbot up`."""
 
     pid: int
+    born: float  # when that process began: its number may be another's after a crash
     since: str
     detached: bool
     urls: dict[str, str]
+    settings: dict[str, str]  # what it was given, without secrets
+
+    @property
+    def lives(self) -> bool:
+        try:
+            # The clock may have been set meanwhile; numbers are not used again within a minute.
+            return bool(abs(psutil.Process(self.pid).create_time() - self.born) < 60)
+        except psutil.NoSuchProcess:
+            return False
 
 
 def private_folder() -> Path:
@@ -220,14 +232,15 @@ class Home:
         self.write_private(self.folder / "ports.json", json.dumps(ports))
 
     def running_bot(self) -> RunningBot | None:
-        """What the last `up` wrote about itself; whether it still lives is for the locks to say."""
+        """Who runs this home's bot; None where nobody does, or who did was killed."""
         path = self.run / "bot.json"
         if not path.exists():
             return None
         try:
-            return RunningBot(**self._read_json(path))
+            bot = RunningBot(**self._read_json(path))
         except TypeError:
             return None
+        return bot if bot.lives else None
 
     def write_running_bot(self, bot: RunningBot) -> None:
         self.write_private(self.run / "bot.json", json.dumps(asdict(bot)))

@@ -15,6 +15,8 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from types import FrameType
 
+import psutil
+
 from runtime.bringup import ACCOUNT_CHECK, BringUp, PortLost
 from runtime.environment import PREFERRED_PORTS, Plan, plan_ports, service_environment
 from runtime.errors import OperatorError
@@ -52,11 +54,17 @@ def refuse_if_running(home: Home) -> None:
     bot = home.running_bot()
     if bot is None:
         raise OperatorError(f"another okxbot command works on {home.folder} just now; try again when it is done")
-    urls = ", ".join(f"{name} {url}" for name, url in bot.urls.items() if url.startswith("http"))
+    urls = "".join(f", {name} {url}" for name, url in bot.urls.items() if url.startswith("http"))
     raise OperatorError(
-        f"a bot already runs on {home.folder}: process {bot.pid}, since {bot.since}, {urls}; "
+        f"a bot already runs on {home.folder}: process {bot.pid}, since {bot.since}{urls}; "
         "see `okxbot status`, stop it with `okxbot down`, or choose another OKXBOT_HOME"
     )
+
+
+def _sign(home: Home, settings: AnySettings, pid: int, *, detached: bool, urls: dict[str, str]) -> None:
+    """Say in the home who runs its bot."""
+    born, since = psutil.Process(pid).create_time(), wall_now().isoformat(timespec="seconds")
+    home.write_running_bot(RunningBot(pid, born, since, detached, urls, settings.given))
 
 
 @contextmanager
@@ -199,6 +207,8 @@ def run_session(
         if home.supervisor_lock.is_held() and bot is not None and bot.detached:
             refuse_if_running(home)
         with _stop_signals(), suppress(StopRequested), ExitStack() as ending:
+            # From here on it answers to signals, so `okxbot down` may ask it to stop.
+            _sign(home, settings, os.getpid(), detached=False, urls={})
             starts, by_operator = 0, True
             plan: Plan | None = None
             # However this run ends, by a defect too, its processes end with it.
@@ -244,7 +254,7 @@ class _Run:
         environment = service_environment(plan) | {"BOT_STARTED_BY": "operator" if by_operator else "supervisor"}
         client = start_supervisor(home, self.services, environment)
         pid = client.pid() if detach else os.getpid()
-        home.write_running_bot(RunningBot(pid, wall_now().isoformat(timespec="seconds"), detach, plan.urls))
+        _sign(home, plan.settings, pid, detached=detach, urls=plan.urls)
         watcher = _Watcher(home, self.say)
         watcher.start()
         try:

@@ -228,12 +228,17 @@ def start_supervisor(
         )
     client = SupervisorClient(home)
     deadline = time.monotonic() + timeout
-    while not client.answers():
-        status = process.poll()
-        if status is not None or time.monotonic() > deadline:
-            said = [line for line in output.read_text(errors="replace").splitlines() if line.strip()]
-            reason = said[-1].strip() if said else f"status {status}"
-            process.kill()
-            raise OperatorError(f"the supervisor did not start: {reason}; see {output}")
-        time.sleep(0.05)
+    try:
+        while not client.answers():
+            status = process.poll()
+            if status is not None or time.monotonic() > deadline:
+                said = [line for line in output.read_text(errors="replace").splitlines() if line.strip()]
+                reason = said[-1].strip() if said else f"status {status}"
+                raise OperatorError(f"the supervisor did not start: {reason}; see {output}")
+            time.sleep(0.05)
+    except BaseException:
+        # Interrupted or in vain: it runs nothing yet, and nobody could ask it to end.
+        process.kill()
+        process.wait()
+        raise
     return client

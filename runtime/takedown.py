@@ -38,7 +38,6 @@ def take_down(home: Home, services: Iterable[Service], say: Say, dsn: str | None
         _wait_for_supervisor(home)
     stop_leftovers(home, table, say)
     home.socket.unlink(missing_ok=True)
-    (home.run / "bot.json").unlink(missing_ok=True)
 
 
 def _orderly(home: Home, table: list[Service], say: Say, dsn: str | None) -> None:

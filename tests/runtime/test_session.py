@@ -9,15 +9,17 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import psutil
 import pytest
 
-from runtime.home import Home
+from cli.connection import in_force
+from runtime.home import Home, RunningBot
 from runtime.leftovers import find_leftovers
 from runtime.supervision import SupervisorClient
+from settings import load_settings
 
 SMALL_BOT = [sys.executable, str(Path(__file__).with_name("small_bot.py"))]
 
@@ -167,6 +169,38 @@ def test_second_up_says_who_runs_the_bot_and_no_password_shows(bot: SmallBot) ->
     assert len(second.stderr.splitlines()) == 1
     assert f"process {process.pid}" in second.stderr
     assert "http://127.0.0.1:" in second.stderr
+
+
+def test_what_the_bot_was_given_is_known_to_the_commands_of_another_shell_without_its_secrets(bot: SmallBot) -> None:
+    process = bot.up(MAX_OPEN_POSITIONS="9", ANTHROPIC_API_KEY="sk-ant-of-the-first", PAPER_SPEED="1")
+    read_until(process, "the status is shown")
+    assert "sk-ant-of-the-first" not in (bot.home.run / "bot.json").read_text()
+    other = load_settings({"OKXBOT_HOME": str(bot.home.folder), "MAX_OPEN_POSITIONS": "2"}, dotenv=False)
+    running = in_force(other)
+    assert (running.max_open_positions, running.analyst_in_use) == (9, "claude")
+    process.send_signal(signal.SIGTERM)
+    read_until(process, "everything stopped")
+    process.wait(10)
+    assert in_force(other) is other
+
+
+def test_a_number_that_is_another_process_s_now_is_not_the_bot(bot: SmallBot) -> None:
+    bot.home.prepare()
+    ours = RunningBot(os.getpid(), psutil.Process().create_time(), "", False, {}, {})
+    bot.home.write_running_bot(ours)
+    assert bot.home.running_bot() == ours
+    bot.home.write_running_bot(replace(ours, born=ours.born - 3600))
+    assert bot.home.running_bot() is None
+
+
+def test_an_interrupt_while_the_supervisor_starts_ends_at_once(bot: SmallBot) -> None:
+    process = bot.up()
+    wait_for(lambda: bool(psutil.Process(process.pid).children()))
+    process.send_signal(signal.SIGINT)
+    assert process.wait(60) == 0
+    assert process.stdout is not None
+    assert "stopped answering" not in process.stdout.read()
+    assert find_leftovers(bot.home) == []
 
 
 def test_service_that_dies_is_restarted_and_reported(bot: SmallBot) -> None:
