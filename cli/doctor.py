@@ -1,7 +1,7 @@
 """`okxbot doctor`: everything a user can get wrong, one line each, with the mend where something is.
 
-Contract: a check returns its good news or raises `OperatorError` with what is wrong and what to do; none changes
-anything that runs. Exit status 1 if any check fails. Nothing secret is shown.
+Contract: a check returns its good news, or raises `OperatorError` with what is wrong and what to do, or `Remark` with
+what hinders nothing; none changes anything that runs. Exit status 1 if any check fails. Nothing secret is shown.
 """
 
 import os
@@ -23,7 +23,8 @@ from runtime.orphans import find_orphans
 from runtime.ports import HOST, is_free
 from runtime.postgres_binaries import postgres_programs, version_of
 from runtime.redis_server import program_version, redis_program
-from runtime.unprivileged import unprivileged_user
+from runtime.unprivileged import STATE_FOLDERS, unprivileged_user
+from runtime.unsupervised import unsupervised, unsupervised_words
 from settings import CHECKOUT, AnySettings, PaperSettings, SettingsError, load_settings
 from trading.clock import wall_now
 from trading.orders import AccountConfig
@@ -34,12 +35,18 @@ _PINNED = re.compile(r"^([A-Za-z0-9][A-Za-z0-9._-]*)(?:\[.*\])?==([^\s;\\]+)(?:\
 Check = tuple[str, Callable[[], str]]
 
 
+class Remark(Exception):
+    """Worth a line, and no failure."""
+
+
 def run_doctor() -> int:
     """Print one line per check; 0 if all is well."""
     failures = 0
     for name, check in _checks():
         try:
             print(f"✓ {name}: {check()}")
+        except Remark as remark:
+            print(f"! {name}: {remark}")
         except (OperatorError, SettingsError) as trouble:
             failures += 1
             for line in str(trouble).splitlines():
@@ -67,7 +74,7 @@ def _checks() -> Iterator[Check]:
         yield "exchange and clock", lambda: check_exchange(settings.okx_rest_url)
         yield "API key", lambda: check_key(settings)
     yield "old databases", check_orphans
-    yield "bot", lambda: check_bot(home)
+    yield "bot", lambda: check_bot(home, compose=settings.infrastructure == "compose")
 
 
 def check_python() -> str:
@@ -134,7 +141,7 @@ def check_disk(home: Home) -> str:
 
 def check_ports(settings: AnySettings, home: Home) -> str:
     """Ports the operator demands must be free, unless the bot of this home has them."""
-    ours = set(home.remembered_ports().values()) if _runs(home) else set()
+    ours = set(home.remembered_ports().values()) if _runs(home) or unsupervised(home) else set()
     demanded = {name: getattr(settings, f"{name}_port") for name in needed_ports(settings)}
     for name, port in demanded.items():
         if port is not None and port not in ours and not is_free(port):
@@ -210,15 +217,20 @@ def judge_key(config: AccountConfig) -> str:
     return f"account {config.uid}, {', '.join(config.permissions)}, from {', '.join(config.linked_ips)} only"
 
 
-def check_orphans() -> str:
-    orphans = find_orphans()
+def check_orphans(state_folders: tuple[Path, ...] = STATE_FOLDERS) -> str:
+    """What other homes have left behind is no fault of this bot."""
+    orphans = find_orphans(state_folders)
     gone = [orphan for orphan in orphans if orphan.link is not None]
+    unknown = f"; {len(orphans) - len(gone)} of homes not known" if len(orphans) > len(gone) else ""
     if gone:
-        raise OperatorError("\n".join(f"{orphan.line}; `okxbot clean` removes it" for orphan in gone))
-    return "none left of deleted homes" + (f"; {len(orphans)} of homes not known" if orphans else "")
+        megabytes = sum(orphan.megabytes for orphan in gone)
+        raise Remark(f"{len(gone)} of deleted homes, {megabytes} MB; `okxbot clean` lists and removes them{unknown}")
+    return f"none left of deleted homes{unknown}"
 
 
-def check_bot(home: Home) -> str:
+def check_bot(home: Home, *, compose: bool = False) -> str:
+    if alone := unsupervised(home, compose=compose):
+        raise OperatorError(unsupervised_words(alone))
     if not _runs(home):
         return "not running"
     bot = home.running_bot()

@@ -22,7 +22,7 @@ from settings import AnySettings
 REFRESH_S = 1.0
 PLAIN_EVERY_S = 10.0
 PICTURE_COLUMNS = 132
-NOT_RUNNING = 3  # what init scripts answer to `status`, too
+NOT_RUNNING, UNSUPERVISED = 3, 4  # what init scripts answer to `status`, too: stopped, not known
 app = typer.Typer()
 
 
@@ -33,7 +33,7 @@ def status(
 ) -> None:
     """Show what the bot is doing: state, money, positions with their stops, last decisions, services.
 
-    Exit status 3 if the bot is stopped: what is shown is then as of its end.
+    Exit status 3 if the bot is stopped: what is shown is then as of its end; 4 if services run without supervisor.
     """
     with connected() as connection:
         found = collect_status(connection)
@@ -51,6 +51,8 @@ def status(
         print("\n".join(plain_lines(found)))
     if found["state"] == "stopped":
         raise typer.Exit(NOT_RUNNING)
+    if found["unsupervised"]:
+        raise typer.Exit(UNSUPERVISED)
 
 
 def live_view(settings: AnySettings) -> None:

@@ -17,6 +17,7 @@ from exchange.redis_client import build_redis
 from models import BotState, BreakRow, DecisionCycle, Order, Position, ScreenerLog
 from runtime.errors import OperatorError
 from runtime.supervision import SupervisorClient
+from runtime.unsupervised import unsupervised
 from settings import PaperSettings
 from trading.clock import ClockUnavailable, wall_now
 
@@ -43,6 +44,7 @@ def collect_status(connection: Connection) -> dict[str, Any]:
             "speed": settings.paper_speed if isinstance(settings, PaperSettings) else 1,
             **_money(state),
             "reconciled_at": _iso(state.reconciled_at),
+            "reconciled_age_s": _age(state.reconciled_at),
             "invariants_checked_at": _iso(state.invariants_checked_at),
             "clock_skew_s": _number(state.clock_skew_s),
             "entries_blocked": state.entries_blocked,
@@ -58,6 +60,7 @@ def collect_status(connection: Connection) -> dict[str, Any]:
             "feed_age_s": {},
             "feed_age_by_instrument_s": {},
             "services": {},
+            "unsupervised": [],
             "urls": {},
         }
     status["feed_age_by_instrument_s"] = _feed_ages(connection)
@@ -65,6 +68,7 @@ def collect_status(connection: Connection) -> dict[str, Any]:
     if account_seen is not None:
         status["feed_age_s"]["account"] = round((wall_now() - account_seen).total_seconds(), 2)
     status["services"] = services(connection)
+    status["unsupervised"] = unsupervised(connection.plan.home, compose=settings.infrastructure == "compose")
     status["urls"] = connection.plan.urls
     if status["services"] and all(s not in ("RUNNING", "STARTING") for s in status["services"].values()):
         status["state"] = "stopped"
@@ -219,6 +223,11 @@ def _stalest(ages: dict[str, dict[str, float]]) -> dict[str, float]:
 def _number(value: Decimal | None) -> float | None:
     """A JSON number: the status is for reading; exact digits are in `okxbot cycle show` and the database."""
     return None if value is None else float(value)
+
+
+def _age(at: datetime | None) -> float | None:
+    """Wall seconds since."""
+    return None if at is None else round((wall_now() - at).total_seconds(), 1)
 
 
 def _iso(at: datetime | None) -> str | None:

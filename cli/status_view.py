@@ -9,8 +9,10 @@ from rich.table import Table
 from rich.text import Text
 
 from runtime.home import LEAST_FREE_MB
+from runtime.unsupervised import unsupervised_words
 
 STATE_STYLE = {"running": "bold green", "halted": "bold red", "starting": "yellow", "draining": "yellow"}
+PLAIN_CYCLES = 3
 OUTCOME_STYLE = {"opened": "green", "added": "green", "closed": "cyan", "reduced": "cyan", "rejected": "yellow",
                  "failed": "red", "unknown": "bold red"}  # fmt: skip
 
@@ -21,27 +23,48 @@ def render(status: dict[str, Any]) -> RenderableType:
 
 
 def _head(status: dict[str, Any]) -> RenderableType:
+    return Panel(_summary(status), title="okxbot", title_align="left")
+
+
+def _summary(status: dict[str, Any]) -> Text:
     speed = status["speed"]
     pace = f" at {speed:g}×" if isinstance(speed, int | float) and speed != 1 else f" ({speed})" if speed != 1 else ""
     line = Text()
     line.append(status["state"].upper(), style=STATE_STYLE.get(status["state"], "bold"))
-    line.append(f"   {status['mode']} trading · {analyst_words(status['analyst'])} · market time ")
-    line.append(f"{clock(status['now'])}{pace}\n")
-    line.append(f"equity {money(status['equity'])} USDT   today ")
+    line.append(f"   {status['mode']} trading · {analyst_words(status['analyst'])}")
+    if status["state"] != "stopped":
+        line.append(f" · market time {clock(status['now'])}{pace}")
+    line.append(f"\nequity {money(status['equity'])} USDT   today ")
     line.append(signed(status["day_pnl"]), style=pnl_style(status["day_pnl"]))
     line.append(f"   drawdown {percent(status['drawdown'])}   cycles {status['cycles_total']}   ")
     line.append(f"orders {orders_words(status)}")
+    line.append(f"\n{guard_words(status)}", style="dim")
     if status["screener_pass_rate"] is not None:
         line.append(f"\nscreener, 24 h: {screener_words(status)}", style="dim")
     if status["state"] == "stopped":
         line.append("\nthe bot is stopped, this is how it was left; `okxbot up` starts it", style="yellow")
+    if status["unsupervised"]:
+        line.append(f"\nUNSUPERVISED: {unsupervised_words(status['unsupervised'])}", style="bold red")
     if status["halt_reason"]:
         line.append(f"\nHALTED: {status['halt_reason']}   (`okxbot resume` lets it trade again)", style="bold red")
     elif status["state"] == "running" and not status["reconciled_at"]:
         line.append("\nno entries yet: waiting for the first reconciliation with the exchange", style="yellow")
+    if status["entries_blocked"]:
+        line.append(f"\nno entries: {status['entries_blocked']}", style="bold red")
     for found in status["breaks"]:
         line.append(f"\n{break_words(found)}", style="bold red")
-    return Panel(line, title="okxbot", title_align="left")
+    return line
+
+
+def guard_words(status: dict[str, Any]) -> str:
+    """What watches over the money: the last reconciliation, time without a stop, the clock."""
+    age, skew = status["reconciled_age_s"], status["clock_skew_s"]
+    words = [
+        "not reconciled yet" if age is None else f"reconciled {duration(age)} ago",
+        f"without a stop {status['naked_seconds']:.1f} s in all",
+        f"clock skew {'unknown' if skew is None else f'{skew:.2f} s'}",
+    ]
+    return "   ".join(words)
 
 
 def screener_words(status: dict[str, Any]) -> str:
@@ -91,24 +114,36 @@ def _cycles(status: dict[str, Any]) -> RenderableType:
     table.add_column("outcome")
     table.add_column("reason", ratio=1, no_wrap=True, overflow="ellipsis")
     for c in status["last_cycles"]:
-        outcome = c["outcome"] or f"… {c['stage']}"
         table.add_row(
             str(c["id"]), clock(c["slot"], date=False), c["instrument"], c["action"] or "",
-            Text(outcome, style=OUTCOME_STYLE.get(c["outcome"] or "", "")),
-            (c["reason"] or "").removeprefix(f"analyst={status['analyst']}; "),  # the head says who decides
+            Text(outcome_words(c), style=OUTCOME_STYLE.get(c["outcome"] or "", "")),
+            _reason(c, status),
         )  # fmt: skip
     if not status["last_cycles"]:
         table.add_row("", "", Text("the first candle has not closed yet", style="dim"))
     return table
 
 
-def _foot(status: dict[str, Any]) -> RenderableType:
+def outcome_words(cycle: dict[str, Any]) -> str:
+    """How it ended, or the stage it is in."""
+    return cycle["outcome"] or f"… {cycle['stage']}"
+
+
+def _reason(cycle: dict[str, Any], status: dict[str, Any]) -> str:
+    """The head says who decides."""
+    return (cycle["reason"] or "").removeprefix(f"analyst={status['analyst']}; ")
+
+
+def _foot(status: dict[str, Any]) -> Text:
     if status["state"] == "stopped":
         return Text("no service runs", style="dim")
     services = status["services"]
     down = {name: state for name, state in services.items() if state != "RUNNING"}
     line = Text("services ", style="dim")
-    line.append(f"{len(services) - len(down)} of {len(services)} running", style="green" if not down else "red")
+    if services:
+        line.append(f"{len(services) - len(down)} of {len(services)} running", style="green" if not down else "red")
+    else:
+        line.append("unknown: no supervisor answers", style="red" if status["unsupervised"] else "dim")
     for name, state in down.items():
         line.append(f"  {name} {state.lower()}", style="red")
     if status["disk_free_mb"] < LEAST_FREE_MB:
@@ -120,27 +155,19 @@ def _foot(status: dict[str, Any]) -> RenderableType:
 
 
 def plain_lines(status: dict[str, Any]) -> list[str]:
-    """The status for a log or a pipe: a few lines without colours."""
-    lines = [
-        f"{status['state']} {status['mode']} analyst={status['analyst']} now={status['now']} "
-        f"equity={status['equity']} day_pnl={status['day_pnl']} drawdown={percent(status['drawdown'])} "
-        f"cycles={status['cycles_total']} orders={orders_words(status)}"
-        + (f" halted: {status['halt_reason']}" if status["halt_reason"] else "")
-    ]
-    lines += [f"  {break_words(found)}" for found in status["breaks"]]
+    """The status for a log or a pipe: the same words without tables and colours."""
+    lines = _summary(status).plain.splitlines()
     for p in status["positions"]:
         lines.append(
-            f"  position {p['instrument']} {p['side']} {p['contracts']} at {p['avg_price']} mark {p['mark_price']} "
-            f"upl {p['upl']} stop {p['stop']} target {p['take_profit']}"
+            f"position {p['instrument']} {p['side']} {price(p['contracts'])} at {price(p['avg_price'])}   "
+            f"mark {price(p['mark_price'])}   unrealised {signed(p['upl'])}   "
+            f"stop {price(p['stop']) if p['stop'] else 'placing…'}   target {price(p['take_profit'])}"
         )
-    for c in status["last_cycles"][:3]:
-        lines.append(
-            f"  cycle {c['id']} {c['instrument']} {c['slot']} {c['action'] or '-'} "
-            f"{c['outcome'] or c['stage']}: {c['reason'] or ''}"
-        )
-    if status["disk_free_mb"] < LEAST_FREE_MB:
-        lines.append(f"  disk: {disk_words(status)}")
-    return lines
+    for c in status["last_cycles"][:PLAIN_CYCLES]:
+        words = (f"cycle {c['id']}", clock(c["slot"]), c["instrument"], c["action"], outcome_words(c))
+        reason = _reason(c, status)
+        lines.append("  ".join(word for word in words if word) + (f": {reason}" if reason else ""))
+    return lines + _foot(status).plain.splitlines()
 
 
 def disk_words(status: dict[str, Any]) -> str:
@@ -172,6 +199,14 @@ def price(value: float | str | None) -> str:
 
 def signed(value: float | str | None) -> str:
     return "unknown" if value is None else f"{Decimal(str(value)):+,.2f}"
+
+
+def duration(seconds: float) -> str:
+    """A length of time in the unit that says it."""
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{seconds:.0f} s"
 
 
 def percent(value: float | None) -> str:

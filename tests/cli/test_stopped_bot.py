@@ -77,7 +77,11 @@ def test_status_says_stopped_shows_what_was_left_and_exits_3(home: Home) -> None
     assert answer.returncode == 3, answer.stderr
     found = json.loads(answer.stdout)
     assert (found["state"], found["equity"], found["services"], found["now"]) == ("stopped", 9876.5, {}, None)
-    assert okxbot(home, "status").stdout.startswith("stopped paper")
+    plain = okxbot(home, "status").stdout
+    assert plain.startswith("STOPPED   paper trading")
+    assert "equity 9,876.50 USDT   today unknown" in plain
+    assert "not reconciled yet   without a stop 0.0 s in all   clock skew unknown" in plain
+    assert "None" not in plain
     assert find_leftovers(home) == []
 
 

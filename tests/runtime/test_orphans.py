@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from cli.doctor import Remark, check_orphans
 from runtime.errors import OperatorError
 from runtime.orphans import Orphan, find_orphans, note_of, remove
 from runtime.postgres import EmbeddedPostgres
@@ -34,6 +35,8 @@ def test_database_of_a_deleted_home_is_found_and_removed_and_others_are_not(tmp_
     shutil.rmtree(tmp_path / "deleted")
     (orphan,) = find_orphans((state,))
     assert orphan.folder == lost
+    with pytest.raises(Remark, match=r"^1 of deleted homes, 0 MB; `okxbot clean`"):  # no failure of this bot
+        check_orphans((state,))
     assert str(tmp_path / "deleted") in orphan.line
     remove(orphan)
     assert not lost.exists()

@@ -16,9 +16,12 @@ import psutil
 import pytest
 
 from cli.connection import in_force
+from cli.doctor import check_bot
+from runtime.errors import OperatorError
 from runtime.home import Home, RunningBot
 from runtime.leftovers import find_leftovers
 from runtime.supervision import SupervisorClient
+from runtime.unsupervised import unsupervised
 from settings import load_settings
 
 SMALL_BOT = [sys.executable, str(Path(__file__).with_name("small_bot.py"))]
@@ -313,3 +316,17 @@ def test_ctrl_c_in_a_terminal_reaches_the_command_only(bot: SmallBot) -> None:
     assert b"everything stopped" in shown
     assert b"Traceback" not in shown
     assert "shutdown_complete" in (bot.home.logs / "trade.log").read_text()
+
+
+def test_services_whose_supervisor_was_killed_are_named_until_up_takes_them_over(bot: SmallBot) -> None:
+    read_until(bot.up("--detach"), "services run")
+    wait_for(lambda: not bot.home.up_lock.is_held())
+    assert unsupervised(bot.home) == []
+    os.kill(SupervisorClient(bot.home).pid(), signal.SIGKILL)
+    wait_for(lambda: not bot.home.supervisor_lock.is_held())
+    left = unsupervised(bot.home)
+    assert {"trade", "market-feed", "beat"} <= set(left)
+    with pytest.raises(OperatorError, match=r"no supervisor answers though services live .*`okxbot up`"):
+        check_bot(bot.home)
+    bot.command("down")
+    assert (unsupervised(bot.home), check_bot(bot.home)) == ([], "not running")
