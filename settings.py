@@ -22,6 +22,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from configuration.analysts import Analysts
 from configuration.connections import Connections
 from configuration.execution import Execution
+from configuration.refusals import refusal_line
 from configuration.risk import Risk
 from configuration.telegram import Telegram
 from configuration.trading import Trading
@@ -110,7 +111,9 @@ class PaperSettings(Settings):
     )
     paper_market: str = Field("synthetic", description="synthetic, okx (live prices), or candle files (comma-joined).")
     paper_seed: int = Field(1, ge=0, description="Seed of the synthetic market and of the path inside a candle.")
-    paper_equity: Annotated[Decimal, Field(gt=0)] = Field(Decimal(10000), description="Starting balance, USDT.")
+    paper_equity: Annotated[Decimal, Field(gt=0, lt=10**12)] = Field(
+        Decimal(10000), description="Starting balance, USDT."
+    )
     paper_account_file: Path | None = Field(None, description="Key file of the paper account; default: in the home.")
     warmup_bars: int = Field(2016, ge=300, description="Bars of 5 minutes that serve as history before trading starts.")
 
@@ -291,7 +294,7 @@ def load_settings(environ: dict[str, str] | None = None, *, dotenv: bool = True)
         settings = cls.model_validate(values)
         settings._given = {name: _told(getattr(settings, name), words) for name, words in values.items()}
     except ValidationError as error:
-        problems += [_one_line(item, values) for item in error.errors(include_input=False)]
+        problems += [refusal_line(item, cls.model_fields, mode) for item in error.errors()]
     if problems:
         raise SettingsError("\n".join(problems))
     return settings
@@ -317,12 +320,3 @@ def _told(value: Any, words: str) -> str:
     if isinstance(value, SecretStr):
         return SECRET
     return str(value) if isinstance(value, str | Path) else words
-
-
-def _one_line(item: Any, values: dict[str, str]) -> str:
-    """One pydantic error as `KEY: what is allowed`; never the value, which may be a secret."""
-    key = str(item["loc"][0]).upper() if item["loc"] else ""
-    message = item["msg"].removeprefix("Value error, ")
-    if item["type"] == "missing":
-        return f"{key}: is required by TRADING_MODE={values.get('trading_mode', 'paper')}"
-    return f"{key}: {message[0].lower()}{message[1:]}" if key else message

@@ -173,6 +173,13 @@ def check_market(settings: AnySettings) -> str:
         file = Path(part.strip().rpartition("=")[2]).expanduser()
         if not file.is_file():
             raise OperatorError(f"PAPER_MARKET: there is no file {file}; give a candle file, or synthetic")
+    from paper.errors import StartRefused
+    from paper.market.files import glance
+
+    try:
+        glance(settings.paper_market)
+    except StartRefused as fault:
+        raise OperatorError(f"PAPER_MARKET: {fault}") from None
     return f"candle files {settings.paper_market}, speed {settings.paper_speed}"
 
 

@@ -93,8 +93,11 @@ def unlock(instrument: str, reason: Reason, yes: Yes = False) -> None:
     with connected() as connection:
         context = execution_context(connection)
         with connection.sessions() as session:
-            for lock in locks.open_locks(session, connection.account_id, instrument):
-                print(f"{lock.reason} since {lock.since:%m-%d %H:%M:%S}: {lock.detail}")
+            open_locks = locks.open_locks(session, connection.account_id, instrument)
+        if not open_locks:
+            raise OperatorError(f"{instrument} is not locked")
+        for lock in open_locks:
+            print(f"{lock.reason} since {lock.since:%m-%d %H:%M:%S}: {lock.detail}")
         try:
             _confirm(f"unlock {instrument}?", yes)
             lifted = control.unlock(context, instrument, reason=reason, actor=actor(), channel="cli")

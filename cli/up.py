@@ -2,6 +2,7 @@
 
 import time
 
+from cli.doctor import check_market
 from cli.progress import Progress
 from cli.status import live_view
 from runtime.errors import OperatorError
@@ -15,6 +16,7 @@ def run_up(*, detach: bool, seconds: float | None) -> None:
     if detach and seconds is not None:
         raise OperatorError("--detach and --for exclude each other: a detached bot runs until `okxbot down`")
     settings = load_settings()
+    check_market(settings)  # before a database is made for it
     progress = Progress("starting")
     progress.say(f"okxbot, {settings.trading_mode}, analyst {settings.analyst_in_use}, home {settings.okxbot_home}")
 

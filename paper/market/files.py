@@ -11,6 +11,7 @@ import gzip
 import io
 import warnings
 from decimal import Decimal
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,8 @@ from paper.market.malformed import HEADER, MAX_BAR_MS, explain
 from paper.market.series import Series
 
 MAX_DECIMALS = 8
+PARQUET = (".parquet", ".pq")
+GLANCE = 100  # lines
 Table = NDArray[np.float64]
 
 
@@ -85,14 +88,7 @@ def load(inst_id: str, path: Path) -> tuple[Instrument, int, int, Series]:
 
     Raises StartRefused; the slow search for the line to name runs only when something is wrong.
     """
-    text = _read_parquet(path) if path.suffix in (".parquet", ".pq") else _read(path)
-    try:
-        with warnings.catch_warnings(category=UserWarning, action="ignore"):  # no data: said in our own words below
-            table: Table = np.loadtxt(io.StringIO(text), delimiter=",", skiprows=1, ndmin=2, comments=None)
-    except ValueError:
-        raise StartRefused(explain(path, text)) from None
-    if not text.startswith(",".join(HEADER)) or not _is_sound(table):
-        raise StartRefused(explain(path, text))
+    table = _table(path, _read_parquet(path) if path.suffix in PARQUET else _read(path))
     decimals = _decimals(table, CATALOGUE[inst_id].tick_decimals)
     instrument = CATALOGUE[inst_id]
     if decimals != instrument.tick_decimals:
@@ -102,11 +98,32 @@ def load(inst_id: str, path: Path) -> tuple[Instrument, int, int, Series]:
     return instrument, int(stamps[0]), int(stamps[1] - stamps[0]), Series(o, h, low, c, table[:, 5].copy())
 
 
-def _read(path: Path) -> str:
+def glance(market: str) -> None:
+    """Judge names and first lines only, before anything is started; Parquet waits for `load`. Raises StartRefused."""
+    for item in market.split(","):
+        _, path = _recognise(item.strip())
+        if path.suffix not in PARQUET:
+            _table(path, _read(path, GLANCE))
+
+
+def _table(path: Path, text: str) -> Table:
+    """Every bar of a sound file."""
     try:
-        raw = path.read_bytes()
-        plain = gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw
-        return plain.decode("utf-8")
+        with warnings.catch_warnings(category=UserWarning, action="ignore"):  # no data: said in our own words below
+            table: Table = np.loadtxt(io.StringIO(text), delimiter=",", skiprows=1, ndmin=2, comments=None)
+    except ValueError:
+        raise StartRefused(explain(path, text)) from None
+    if not text.startswith(",".join(HEADER)) or not _is_sound(table):
+        raise StartRefused(explain(path, text))
+    return table
+
+
+def _read(path: Path, lines: int | None = None) -> str:
+    try:
+        with path.open("rb") as file:
+            zipped = file.read(2) == b"\x1f\x8b"
+        with gzip.open(path, "rb") if zipped else path.open("rb") as file:
+            return (file.read() if lines is None else b"".join(islice(file, lines))).decode("utf-8")
     except (OSError, EOFError) as fault:
         raise StartRefused(f"{path}: cannot be read ({getattr(fault, 'strerror', None) or fault})") from None
     except UnicodeDecodeError:

@@ -130,6 +130,7 @@ def test_a_lock_is_lifted_only_with_a_reason_and_a_yes(home: Home) -> None:
         (("unlock", "C2-USDT-SWAP"), "'--reason'"),
         (("unlock", "C2-USDT-SWAP", "--reason", "mended"), "say --yes"),
         (("unlock", "BTC-USDT-SWAP", "--reason", "mended", "--yes"), "is not locked"),
+        (("unlock", "BTC-USDT-SWAP", "--reason", "mended"), "is not locked"),
     ):
         answer = okxbot(home, *arguments)
         assert answer.returncode == 2

@@ -78,3 +78,13 @@ def test_doctor_names_a_taken_port_and_a_missing_candle_file(tmp_path: Path) -> 
             check_ports(load_settings({"FLOWER_PORT": port}, dotenv=False), Home(tmp_path))
     with pytest.raises(OperatorError, match=r"there is no file .*missing\.csv"):
         check_market(load_settings({"PAPER_MARKET": f"BTC-USDT-SWAP={tmp_path}/missing.csv"}, dotenv=False))
+
+
+def test_a_malformed_candle_file_is_refused_before_anything_is_made(tmp_path: Path) -> None:
+    file = tmp_path / "BTC-USDT-SWAP.csv"
+    file.write_text("ts,open,high,low,close,vol_base\n300000,1,2,1,2,5\n600000,1,2,3,2,5\n")
+    answer = okxbot(tmp_path / "home", "up", PAPER_MARKET=str(file))
+    assert answer.returncode == 2
+    (line,) = answer.stderr.splitlines()
+    assert line.endswith(f"PAPER_MARKET: {file}, line 3: high 2 is below low 3")
+    assert not (tmp_path / "home").exists()
