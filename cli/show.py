@@ -10,6 +10,7 @@ from rich.table import Table
 from sqlalchemy import select
 
 from cli.connection import connected
+from cli.cycle_text import cycle_lines
 from cli.status_data import cycle_line
 from cli.status_view import clock, price, signed
 from models import DecisionCycle, LlmCall, Order, OrderEvent, RiskVerdict, ScreenerLog, Trade
@@ -91,8 +92,9 @@ def cycles(json_: Json = False, limit: Many = 20) -> None:
 def show(
     cycle_id: Annotated[int, typer.Argument(metavar="ID")],
     prompt: Annotated[bool, typer.Option("--prompt", help="What its models were asked, and what they said.")] = False,
+    json_: Annotated[bool, typer.Option("--json", help="All of it, with the inputs, as one JSON object.")] = False,
 ) -> None:
-    """Everything about one cycle: stages, inputs, decision, model calls, the gate's checks, orders and their events."""
+    """Everything about one cycle: stages, model calls, decision, the gate's checks, orders and their events."""
     if prompt:
         from cli.prompts import print_prompts
 
@@ -124,7 +126,11 @@ def show(
             ],
             "trades": [_plain(r) for r in session.scalars(_of(Trade, cycle_id))],
         }
-    print(json.dumps(found, indent=2))
+    if json_:
+        print(json.dumps(found, indent=2))
+        return
+    for line in cycle_lines(found):
+        print(line)
 
 
 def _of(table: Any, cycle_id: int) -> Any:

@@ -221,7 +221,7 @@ def _stalest(ages: dict[str, dict[str, float]]) -> dict[str, float]:
 
 
 def _number(value: Decimal | None) -> float | None:
-    """A JSON number: the status is for reading; exact digits are in `okxbot cycle show` and the database."""
+    """A JSON number: the status is for reading; exact digits are in `okxbot cycle show --json` and the database."""
     return None if value is None else float(value)
 
 

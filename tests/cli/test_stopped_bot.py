@@ -9,7 +9,16 @@ from decimal import Decimal
 
 import pytest
 
-from models import Account, BotState, BreakRow, InstrumentLock, Order
+from models import (
+    Account,
+    BotState,
+    BreakRow,
+    DecisionCycle,
+    InstrumentLock,
+    Order,
+    OrderEvent,
+    RiskVerdict,
+)
 from models.session import build_engine, build_sessions
 from runtime.database_alone import database_alone
 from runtime.environment import Plan, needed_ports
@@ -56,6 +65,30 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
                         side="buy", ord_type="fok", td_mode="isolated", sz_contracts=1, reduce_only=False, state=state,
                     )
                 )  # fmt: skip
+            cycle = DecisionCycle(
+                account_id=account.id, inst_id="C1-USDT-SWAP", slot=wall_now(), opened_by="feed", stage="done",
+                outcome="rejected", reason="expected move too small", deadline=wall_now(), analyst="rules",
+                decision={"action": "OPEN_LONG", "stop_loss": "99.5", "reasoning": "it rises"},
+                stage_log=[{"stage": "gate", "started": "2026-01-05T10:00:00.123456+00:00",
+                            "ended": "2026-01-05T10:00:00.234567+00:00", "next": "done"}],
+            )  # fmt: skip
+            session.add(cycle)
+            session.flush()
+            check = {"name": "min_move", "effect": "reject", "value": "0.1 %", "limit": "0.3 %", "reason": "small"}
+            session.add(
+                RiskVerdict(
+                    cycle_id=cycle.id, approved=False, effect="reject", refused_by=["min_move"], reason="small",
+                    contracts=0, checks=[check], given={},
+                )
+            )  # fmt: skip
+            order = Order(
+                account_id=account.id, leg="close", cl_ord_id="tcycle", inst_id="C1-USDT-SWAP", side="sell",
+                ord_type="market", td_mode="isolated", sz_contracts=1, reduce_only=True, state="rejected",
+                cycle_id=cycle.id, last_code="51000", last_message="Parameter error",
+            )  # fmt: skip
+            session.add(order)
+            session.flush()
+            session.add(OrderEvent(order_id=order.id, to_state="rejected", source="submit", detail={"code": "51000"}))
             for inst_id in ("C1-USDT-SWAP", "C2-USDT-SWAP"):
                 session.add(
                     InstrumentLock(account_id=account.id, inst_id=inst_id, reason="size_break", detail="2 held, not 1")
@@ -113,7 +146,7 @@ def test_orders_are_listed_by_what_needs_a_person_first(home: Home) -> None:
     answer = okxbot(home, "orders")
     assert answer.returncode == 0, answer.stderr
     *orders, first, second = answer.stdout.splitlines()
-    assert [line.split()[2] for line in orders] == ["live", "canceled", "filled"]
+    assert [line.split()[2] for line in orders] == ["live", "rejected", "canceled", "filled"]
     assert "locked: C1-USDT-SWAP (size_break)" in first
     assert "2 held, not 1" in second
     assert [row["cl_ord_id"] for row in json.loads(okxbot(home, "orders", "--json", "-n", "1").stdout)] == ["tlive"]
@@ -156,3 +189,34 @@ def test_command_beside_one_that_starts_the_bot_waits_for_it_to_be_done(home: Ho
         answer = okxbot(home, "halt")
     assert answer.returncode == 2
     assert "is just being started or stopped" in answer.stderr
+
+
+def test_cycle_is_shown_for_a_person_and_raw(home: Home) -> None:
+    answer = okxbot(home, "cycle", "show", "1")
+    assert answer.returncode == 0, answer.stderr
+    lines = answer.stdout.splitlines()
+    assert lines[0].startswith("cycle 1  C1-USDT-SWAP  ")
+    assert lines[0].endswith("UTC  rejected")
+    assert lines[1:9] == [
+        "  expected move too small",
+        "  opened by feed, analyst rules",
+        "stages",
+        "  10:00:00.123 to 10:00:00.234  gate      then done",
+        "decision",
+        "  action OPEN_LONG, stop loss 99.5",
+        "  it rises",
+        "gate: reject: small",
+    ]
+    assert lines[9].split() == ["reject", "min_move", "0.1", "%", "(limit", "0.3", "%)", "small"]
+    assert lines[10:12] == [
+        "order tcycle: close sell 1 market, rejected",
+        "  the exchange said 51000 Parameter error",
+    ]
+    assert lines[12].endswith("rejected   by submit  code 51000")
+    raw = json.loads(okxbot(home, "cycle", "show", "1", "--json").stdout)
+    assert raw["orders"][0]["events"][0]["detail"] == {"code": "51000"}
+
+
+def test_limits_as_json_say_what_was_tightened(home: Home) -> None:
+    found = json.loads(okxbot(home, "limits", "--json").stdout)
+    assert found["max_leverage"] == {"value": "3", "tightened": False}

@@ -153,7 +153,7 @@ def test_the_order_reached_the_exchange_with_its_stop_and_the_fill_is_journalled
 def test_the_cycle_shows_every_reason(bot: Bot):
     cycles = json.loads(bot.run("cycles", "--json", "--limit", "500").stdout)
     opened = [c for c in cycles if c["outcome"] == "opened"][-1]
-    shown = json.loads(bot.run("cycle", "show", str(opened["id"])).stdout)
+    shown = json.loads(bot.run("cycle", "show", str(opened["id"]), "--json").stdout)
     # A confirmation that came before the fill looks again: the same stage twice.
     stages = [stage for stage, _ in groupby(entry["stage"] for entry in shown["stage_log"])]
     assert stages == ["collect", "analyze", "gate", "confirm", "journal"]
