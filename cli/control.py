@@ -30,8 +30,8 @@ def halt(
         answer = control.halt(
             execution_context(connection), reason=" ".join(reason or []) or "by hand", actor=actor(), channel="cli"
         )
-    state = "halted" if answer.new else "was halted already"
-    print(f"{state} ({answer.kind}): {answer.reason}")
+    state = "was halted already" if answer.kept else "halted"
+    print(f"{state} ({answer.kind}): {answer.reason}{answer.beside}")
     for cl_ord_id in answer.in_flight:
         print(f"already on its way when the halt was committed: {cl_ord_id}")
     if connection.stopped:

@@ -13,7 +13,7 @@ import structlog
 from sqlalchemy import select
 
 from exchange.errors import ReadFailed
-from execution import halting, intents, mirror, outbox
+from execution import halting, intents, mirror, notices, outbox
 from execution.context import ExecutionContext
 from execution.errors import DuplicateIntent
 from execution.identifiers import is_ours
@@ -42,6 +42,8 @@ class FlattenAnswer:
 
 def flatten(ctx: ExecutionContext, *, all_: bool = False, actor: str, channel: str = "cli") -> FlattenAnswer:
     """Halt, cancel orders, close positions, cancel stops. Returns when flat, or after 20 s with what is left."""
+    with ctx.sessions.begin() as session:
+        notices.audit(session, ctx.account_id, actor, channel, "flatten", {"all": all_})
     halting.halt(
         ctx, reason=f"flatten {'everything' if all_ else 'what is ours'}", kind="flatten", actor=actor, channel=channel
     )

@@ -26,14 +26,28 @@ logger = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class HaltAnswer:
-    """`new` is False when the bot was halted already; `in_flight` are orders that were being sent at that moment, and
-    entries that rest on the book until the next tick of protection cancels them."""
+    """`new` is False when the bot was halted already; `replaced` is the automatic halt whose place this one took.
+    `in_flight` are orders that were being sent at that moment, and entries that rest on the book until the next tick
+    of protection cancels them."""
 
     new: bool
     kind: str
     reason: str
     since: datetime | None
     in_flight: list[str] = field(default_factory=list)
+    replaced: str = ""
+
+    @property
+    def kept(self) -> bool:
+        """The halt already in force stays as it is."""
+        return not self.new and not self.replaced
+
+    @property
+    def beside(self) -> str:
+        """What else is true of a halt of a bot that was halted already, to follow kind and reason."""
+        if self.kept:
+            return "; what was said now is in the audit log only"
+        return f"; it replaces {self.replaced}" if self.replaced else ""
 
 
 def halt(
@@ -46,7 +60,8 @@ def halt(
     control_stream_id: str | None = None,
 ) -> HaltAnswer:
     """No entries from now on. Idempotent: a halt already in force keeps its reason, unless a person halts over an
-    automatic one. `control_stream_id` stores the position of the stream entry that ordered it, in the same transaction.
+    automatic one; it is audited in either case. `control_stream_id` stores the position of the stream entry that
+    ordered it, in the same transaction.
     """
     reason, actor = reason.replace("\0", ""), actor.replace("\0", "")  # PostgreSQL's text holds no NUL
     with ctx.sessions.begin() as session:
@@ -54,10 +69,15 @@ def halt(
         if control_stream_id is not None:
             state.control_stream_id = control_stream_id
         new = not state.halted
-        if new or (state.halt_kind in AUTOMATIC_RISK_HALTS and kind not in AUTOMATIC_RISK_HALTS):
+        before = "" if new else f"{state.halt_kind}: {state.halt_reason}"
+        replaces = not new and state.halt_kind in AUTOMATIC_RISK_HALTS and kind not in AUTOMATIC_RISK_HALTS
+        detail = {"kind": kind, "reason": reason}
+        if before:
+            detail["replaces" if replaces else "kept"] = before
+        notices.audit(session, ctx.account_id, actor, channel, "halt", detail)
+        if new or replaces:
             state.halted, state.halt_kind, state.halt_reason, state.halted_by = True, kind, reason, actor
             state.halted_at, state.halted_market_at = ctx.clock.wall_now(), None
-            notices.audit(session, ctx.account_id, actor, channel, "halt", {"kind": kind, "reason": reason})
             notices.alert(session, ctx.account_id, "halted", "CRITICAL", f"halted ({kind}): {reason}")
         answer = HaltAnswer(
             new,
@@ -65,6 +85,7 @@ def halt(
             state.halt_reason or reason,
             state.halted_at,
             _in_flight(session, ctx.account_id),
+            before if replaces else "",
         )
     _stamp_market_time(ctx)
     logger.warning("halted", new=new, kind=answer.kind, reason=answer.reason, in_flight=answer.in_flight)

@@ -15,8 +15,9 @@ def halt(desk: Desk, request: Request) -> Answer:
     """Halt, then say what is true: the flag is committed, what was on its way, what is open."""
     reason = request.text[:LONGEST_REASON] or "by hand"
     answer = control.halt(desk.ctx, reason=reason, actor=request.actor, channel="telegram")
-    head = bold("Halted") if answer.new else bold("Was halted already")
-    lines = [f"🛑 {head} ({escaped(answer.kind)}): {escaped(answer.reason)}", "No entry can be sent any more."]
+    head = bold("Was halted already") if answer.kept else bold("Halted")
+    why = escaped(answer.reason + answer.beside)
+    lines = [f"🛑 {head} ({escaped(answer.kind)}): {why}", "No entry can be sent any more."]
     lines += [f"Already on its way: {escaped(cl_ord_id)}" for cl_ord_id in answer.in_flight]
     with desk.ctx.sessions() as session:
         rows = open_positions(session, desk.ctx.account_id)

@@ -126,6 +126,9 @@ def test_halt_on_a_stopped_bot_is_kept_for_its_next_start(home: Home) -> None:
         "the bot is stopped; it will be halted when `okxbot up` starts it",
     ]
     assert json.loads(okxbot(home, "status", "--json").stdout)["halt_reason"] == "manual: market looks odd"
+    assert okxbot(home, "halt", "again").stdout.splitlines()[0] == (
+        "was halted already (manual): market looks odd; what was said now is in the audit log only"
+    )
     assert "the bot is stopped and will trade when" in okxbot(home, "resume").stdout
     assert find_leftovers(home) == []
 

@@ -26,6 +26,13 @@ def halted(bot, reason="a test", **more):
     return control.halt(bot.ctx, reason=reason, actor="tester", channel="cli", **more)
 
 
+def audited(bot):
+    """Who did what, oldest first."""
+    with bot.sessions() as session:
+        entries = session.scalars(select(AuditEntry).order_by(AuditEntry.id)).all()
+    return [(entry.action, entry.actor, entry.channel, entry.detail) for entry in entries]
+
+
 def test_halt_refuses_entries_and_lets_closing_pass(bot):
     bot.enter(BTC)
     entry = bot.intend(ETH)
@@ -69,13 +76,32 @@ def test_after_the_answer_no_entry_is_claimed(bot):
 def test_a_second_halt_keeps_the_first_reason(bot):
     halted(bot, "first")
     answer = halted(bot, "second")
-    assert (answer.new, answer.reason) == (False, "first")
+    assert (answer.new, answer.kept, answer.reason) == (False, True, "first")
+    assert answer.beside == "; what was said now is in the audit log only"
+    assert audited(bot) == [
+        ("halt", "tester", "cli", {"kind": "manual", "reason": "first"}),
+        ("halt", "tester", "cli", {"kind": "manual", "reason": "second", "kept": "manual: first"}),
+    ]
 
 
 def test_a_person_halting_over_an_automatic_halt_makes_it_manual(bot):
     halted(bot, "too much", kind="daily_loss")
-    halted(bot, "I say so")
+    answer = halted(bot, "I say so")
+    assert (answer.new, answer.kept, answer.reason) == (False, False, "I say so")
+    assert answer.beside == "; it replaces daily_loss: too much"
     assert bot.state().halt_kind == "manual"
+    assert audited(bot)[-1][3] == {"kind": "manual", "reason": "I say so", "replaces": "daily_loss: too much"}
+
+
+def test_every_flatten_is_audited_also_of_a_halted_bot(bot):
+    halted(bot, "first")
+    assert control.flatten(bot.ctx, actor="one", channel="cli").flat
+    assert control.flatten(bot.ctx, all_=True, actor="other", channel="telegram").flat
+    assert [entry for entry in audited(bot) if entry[0] == "flatten"] == [
+        ("flatten", "one", "cli", {"all": False}),
+        ("flatten", "other", "telegram", {"all": True}),
+    ]
+    assert bot.state().halt_reason == "first"
 
 
 def test_the_stream_position_is_stored_with_the_halt(bot):
