@@ -31,29 +31,43 @@ CLOSES = (Leg.CLOSE, Leg.FLATTEN)
 
 @dataclass
 class ProtectionReport:
-    """What one check found and did, by instrument; `canceled` are algoIds."""
+    """What one check found and did, by instrument; `canceled` are algoIds, `unread` what could not be read."""
 
     uncovered: list[str] = field(default_factory=list)
     stops_placed: list[str] = field(default_factory=list)
     closed: list[str] = field(default_factory=list)
     canceled: list[str] = field(default_factory=list)
+    unread: list[str] = field(default_factory=list)
+
+    def not_read(self, failure: ReadFailed) -> None:
+        logger.warning("protection_unreadable", reason=str(failure))
+        self.unread.append(str(failure))
 
 
 def check(ctx: ExecutionContext) -> ProtectionReport:
-    """See that every position is covered and nothing of ours outlives a position; mend what is not. Safe to repeat."""
+    """See that every position is covered and nothing of ours outlives a position; mend what is not. Safe to repeat.
+
+    A check with something `unread` does not say that the stops are there.
+    """
     report = ProtectionReport()
     if not _anything_to_do(ctx):
         return report
     try:
         refresh(ctx)
     except ReadFailed as failure:
-        logger.warning("protection_unreadable", reason=str(failure))
+        report.not_read(failure)
         report.uncovered = uncovered.mark(ctx)
         return report
     report.uncovered = uncovered.mark(ctx)
     for position_id in _ours_open(ctx):
-        _protect(ctx, position_id, report)
-    report.canceled = cancel_superfluous(ctx)
+        try:
+            _protect(ctx, position_id, report)
+        except ReadFailed as failure:
+            report.not_read(failure)
+    try:
+        cancel_superfluous(ctx, report.canceled)
+    except ReadFailed as failure:
+        report.not_read(failure)
     return report
 
 
@@ -98,7 +112,7 @@ def _ours_open(ctx: ExecutionContext) -> list[int]:
 
 
 def _protect(ctx: ExecutionContext, position_id: int, report: ProtectionReport) -> None:
-    """Take the next step for one position."""
+    """Take the next step for one position. Raises ReadFailed."""
     with ctx.sessions() as session:
         row = session.get_one(Position, position_id)
         if uncovered.being_closed(ctx, session, row):

@@ -4,7 +4,6 @@ from decimal import Decimal
 
 import structlog
 
-from exchange.errors import ReadFailed
 from execution import intents, locks, notices, outbox
 from execution.context import ExecutionContext
 from execution.errors import DuplicateIntent
@@ -46,14 +45,13 @@ def _correlation(ctx: ExecutionContext, row: Position) -> dict[str, int]:
 
 
 def close(ctx: ExecutionContext, row: Position, why: str, *, first: bool) -> bool:
-    """Close what is ours of an uncovered position; people are told on the `first` attempt. Whether it was sent."""
+    """Close what is ours of an uncovered position; people are told on the `first` attempt. Whether it was sent.
+
+    Raises ReadFailed.
+    """
     if row.opened_market_at is None:
         return False
-    try:
-        part = _part(ctx, row)
-    except ReadFailed as failure:
-        logger.warning("protection_unreadable", reason=str(failure))
-        return False
+    part = _part(ctx, row)
     if part == 0:
         return False
     try:

@@ -3,29 +3,20 @@
 Runs in the `protect` worker only.
 """
 
-import structlog
-
-from exchange.errors import ReadFailed
 from execution import mirror
 from execution.context import ExecutionContext
 from execution.identifiers import is_attached, is_ours
 
-logger = structlog.get_logger()
-
 CANCELS_AT_ONCE = 10
 
 
-def cancel_superfluous(ctx: ExecutionContext) -> list[str]:
+def cancel_superfluous(ctx: ExecutionContext, canceled: list[str]) -> None:
     """Cancel attached stops once the exchange itself lists the position-level one, second ones, and orphans.
 
-    Returns the algoIds asked for; judged by the resulting state, not by the reply.
+    The algoIds asked for are added to `canceled`; judged by the resulting state, not by the reply. Raises ReadFailed.
     """
-    try:
-        live = ctx.exchange.algos_pending()
-        positions = {p.inst_id: p.contracts for p in ctx.exchange.positions()}
-    except ReadFailed as failure:
-        logger.warning("protection_unreadable", reason=str(failure))
-        return []
+    live = ctx.exchange.algos_pending()
+    positions = {p.inst_id: p.contracts for p in ctx.exchange.positions()}
     for algo in live:
         mirror.ingest_algo(ctx, algo, source="reconcile")
     doomed: list[tuple[str, str]] = []
@@ -48,12 +39,8 @@ def cancel_superfluous(ctx: ExecutionContext) -> list[str]:
     for start in range(0, len(doomed), CANCELS_AT_ONCE):
         some = doomed[start : start + CANCELS_AT_ONCE]
         ctx.exchange.cancel_algos(some)
+    canceled += [algo_id for _, algo_id in doomed]
     for _, algo_id in doomed:
-        try:
-            after = ctx.exchange.algo_by_id(algo_id)
-        except ReadFailed as failure:
-            logger.warning("protection_unreadable", reason=str(failure))
-            break
+        after = ctx.exchange.algo_by_id(algo_id)
         if after is not None:
             mirror.ingest_algo(ctx, after, source="reconcile")
-    return [algo_id for _, algo_id in doomed]

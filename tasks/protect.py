@@ -19,7 +19,10 @@ def submit(order_id: int) -> None:
 
 @app.task(name="protect.check", base=OnceTask, send_events=False)
 def check() -> None:
-    """See that every position is covered by a live stop, and mend what is not. Nothing else: see `trade.tend`."""
+    """See that every position is covered by a live stop, and mend what is not. Nothing else: see `trade.tend`.
+
+    A check that could not read the exchange is no sign of life: the gate refuses entries when they go on failing.
+    """
     ctx = execution_context()
-    check_protection(ctx)
-    protection_checked(ctx)
+    if not check_protection(ctx).unread:
+        protection_checked(ctx)

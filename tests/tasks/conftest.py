@@ -161,6 +161,9 @@ class _Server:
     def post(self, path: str, body: Any) -> Any:
         return self._http.post(path, json=body).json()
 
+    def clear_faults(self) -> None:
+        self._http.delete("/paper/faults")
+
 
 @pytest.fixture(scope="module")
 def celery_worker_cluster(

@@ -70,17 +70,35 @@ def test_an_order_published_three_times_is_placed_once(celery_setup, worker, bot
     assert bot.held(BTC).contracts == order.sz_contracts
 
 
-def test_a_finished_check_of_the_stops_is_noted_for_the_gate(worker, bot, publish):
+def stops_checked_at(bot):
+    with bot.sessions() as session:
+        return session.get_one(BotState, bot.ctx.account_id).protection_seen_at
+
+
+def test_a_complete_check_of_the_stops_is_noted_for_the_gate(worker, bot, publish):
     worker("protect")
     asked = wall_now()
-
-    def seen():
-        with bot.sessions() as session:
-            return session.get_one(BotState, bot.ctx.account_id).protection_seen_at
-
-    assert seen() is None or seen() < asked
+    before = stops_checked_at(bot)
+    assert before is None or before < asked
     publish("protect.check")
-    until(lambda: seen() is not None and asked <= seen() <= wall_now())
+    until(lambda: (seen := stops_checked_at(bot)) is not None and asked <= seen <= wall_now())
+
+
+def test_a_check_that_cannot_read_the_stops_is_no_sign_of_life_for_the_gate(worker, bot, flat, publish):
+    protect = worker("protect")
+    bot.enter(ETH)  # its position-level stop is still to be placed: something to do, and to read first
+    before, failed = stops_checked_at(bot), protect.logs().count('"protection_unreadable"')
+    bot.fault("50026", "/api/v5/trade/orders-algo-pending", count=0)
+    try:
+        publish("protect.check")
+        publish("protect.check")  # one child, first in first out: when this one has failed, the first has ended
+        until(lambda: protect.logs().count('"protection_unreadable"') == failed + 2, within_s=60)
+        assert stops_checked_at(bot) == before
+    finally:
+        bot.server.clear_faults()
+    publish("protect.check")
+    until(lambda: (seen := stops_checked_at(bot)) is not None and (before is None or seen > before))
+    assert [a.close_fraction for a in bot.okx.algos_pending()] == [Decimal(1)]
 
 
 def test_forged_messages_do_nothing_and_the_worker_works_on(worker, bot, flat, publish):
