@@ -68,11 +68,14 @@ def _note(ctx: ExecutionContext, equity: Decimal, at: datetime, settled: bool) -
         if state.equity_market_at is not None and at < state.equity_market_at:
             return None
         net = equity - state.transfers_total
-        if state.day != at.astimezone(UTC).date():
+        begins = state.day != at.astimezone(UTC).date()
+        if begins:
             _new_day(ctx, session, state, net, at)
         state.equity, state.equity_market_at, state.equity_at = net, at, wall_now()
         if state.peak_equity is None or (settled and net > state.peak_equity):
             state.peak_equity = net
+        if begins and state.day_baseline is not None:
+            state.peak_equity = max(state.peak_equity, state.day_baseline)  # no day starts above the peak
         if state.halted:
             return None
         limits = limits_in_force(session, ctx.account_id, ctx.settings)

@@ -82,6 +82,14 @@ def test_the_equity_seen_last_before_midnight_is_the_baseline(at_noon):
     assert at_noon.state().day_baseline == Decimal(10200)
 
 
+def test_no_day_starts_above_the_peak(at_noon):
+    seen(at_noon, "11000", DAY + timedelta(hours=23, minutes=58), settled=False)
+    assert at_noon.state().peak_equity == Decimal(10000)
+    seen(at_noon, "10900", DAY + timedelta(days=1, minutes=1), settled=False)
+    state = at_noon.state()
+    assert (state.day_baseline, state.peak_equity) == (Decimal(11000), Decimal(11000))
+
+
 def test_a_missed_midnight_is_rebuilt_from_bills_while_flat(at_noon):
     with at_noon.sessions.begin() as session:
         for number, (hours, pnl, fee, kind) in enumerate(
