@@ -8,8 +8,9 @@ from sqlalchemy import select, text, update
 
 from execution import control, invariants, mirror
 from execution.invariant_rules import RULES, Invariant
+from execution.market_freshness import stale_candles
 from execution.submit import submit
-from models import Alert, AuditEntry, BotState, BreakRow, Fill, Order, Position, Trade
+from models import Alert, AuditEntry, BotState, BreakRow, CandleRow, Fill, Order, Position, Trade
 from trading.clock import wall_now
 from trading.orders import AlgoRequest, OrderRequest
 
@@ -240,6 +241,18 @@ def test_stale_data_refuses_entries(bot):
     assert past_its_grace(bot, "data_is_fresh") == ["data_is_fresh"] * 4  # the account and three instruments' candles
     assert not bot.state().halted
     assert bot.state().entries_blocked.startswith("I10 data_is_fresh")
+
+
+def test_old_candles_are_stale_but_where_the_market_waits_for_us(bot):
+    old = bot.ctx.clock.market_now() - timedelta(hours=3)
+    with bot.sessions.begin() as session:
+        for inst_id in bot.settings.instruments:
+            prices = dict.fromkeys(("open", "high", "low", "close"), Decimal(1))
+            volumes = dict.fromkeys(("vol_contracts", "vol_coins", "vol_quote"), Decimal(1))
+            session.add(CandleRow(inst_id=inst_id, bar="5m", ts=old, **prices, **volumes))
+    with bot.sessions() as session:
+        assert stale_candles(bot.ctx, session) == []
+        assert len(stale_candles(bot.with_settings(paper_speed=1.0).ctx, session)) == len(bot.settings.instruments)
 
 
 def test_what_an_invariant_halted_a_restart_does_not_lift(bot):
