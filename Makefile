@@ -19,7 +19,7 @@ run: install ## Install what is missing, start the whole bot, show its live stat
 install: $(VENV)/.installed ## Create the virtual environment and install the locked dependencies
 
 test: $(VENV)/.installed-dev ## Run every test
-	@cd '$(HERE)' && '$(PY)' -m pytest -n 3 --dist loadfile $(ARGS) || { \
+	@cd '$(HERE)' && '$(PY)' -m pytest -n 3 --dist loadfile --no-loadscope-reorder $(ARGS) || { \
 	  echo 'Once more, one at a time: what failed beside others. Real processes on a busy machine may be late; what fails twice is broken.'; \
 	  exec '$(PY)' -m pytest --last-failed --last-failed-no-failures none $(ARGS); }
 

@@ -60,8 +60,8 @@ def halt(
     control_stream_id: str | None = None,
 ) -> HaltAnswer:
     """No entries from now on. Idempotent: a halt already in force keeps its reason, unless a person halts over an
-    automatic one; it is audited in either case. `control_stream_id` stores the position of the stream entry that
-    ordered it, in the same transaction.
+    automatic one; it is audited in either case, but for the same words said twice. `control_stream_id` stores the
+    position of the stream entry that ordered it, in the same transaction.
     """
     reason, actor = reason.replace("\0", ""), actor.replace("\0", "")  # PostgreSQL's text holds no NUL
     with ctx.sessions.begin() as session:
@@ -74,7 +74,9 @@ def halt(
         detail = {"kind": kind, "reason": reason}
         if before:
             detail["replaces" if replaces else "kept"] = before
-        notices.audit(session, ctx.account_id, actor, channel, "halt", detail)
+        # Telegram hands out an update again until it is confirmed: the same words of the same person are one action.
+        if new or (state.halt_kind, state.halt_reason, state.halted_by) != (kind, reason, actor):
+            notices.audit(session, ctx.account_id, actor, channel, "halt", detail)
         if new or replaces:
             state.halted, state.halt_kind, state.halt_reason, state.halted_by = True, kind, reason, actor
             state.halted_at, state.halted_market_at = ctx.clock.wall_now(), None

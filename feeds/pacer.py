@@ -13,7 +13,6 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from datetime import datetime, timedelta
 from time import monotonic
 
@@ -25,7 +24,7 @@ from sqlalchemy.exc import DBAPIError
 from exchange.errors import ReadFailed
 from exchange.market_cache import MarketCache
 from exchange.redis_client import build_redis
-from execution import mirror
+from execution import bills, monitor
 from execution.context import ExecutionContext
 from execution.following_stops import wanted_moves
 from execution.reflection_windows import due_reflection
@@ -201,9 +200,13 @@ class Pacer:
         self._wait_for(awaited)
 
     def _observe_equity(self, at: datetime) -> None:
-        """The account's pushes follow events; the monitor must see every bar."""
+        """The account's pushes follow events; the monitor must see every bar, and the peak each hour: reconciliation,
+        which raises it elsewhere, comes by the wall's minute, here days of the market apart.
+        """
+        if settled := at.minute == 0:
+            bills.ingest_bills(self._ctx)
         report = self._ctx.exchange.balance()
-        mirror.ingest_balance(self._ctx, replace(report, updated_at=max(report.updated_at, at)))
+        monitor.observe(self._ctx, report.equity, max(report.updated_at, at), settled=settled)
 
     def _unsettled(self) -> list[str]:
         """Our books against the exchange, asked anew."""

@@ -138,6 +138,30 @@ def test_bars_follow_each_other_with_every_cycle_in_order(
     assert all(done is not None and done <= later.created_at for done, later in zip(ended, whole[1:], strict=False))
 
 
+def test_the_peak_follows_the_equity_each_hour_of_the_market(
+    ctx: ExecutionContext, settings: AnySettings, paper: ExchangeProcess
+) -> None:
+    def peak() -> Decimal | None:
+        with ctx.sessions() as session:
+            return session.get_one(BotState, ctx.account_id).peak_equity
+
+    hour = ctx.clock.market_now().replace(minute=0, second=0, microsecond=0) + timedelta(hours=1)
+    equity = ctx.exchange.balance().equity
+    lower = equity - 100
+    pacing = pacer.build(settings)
+    try:
+        pacing._observe_equity(hour - timedelta(minutes=5))
+        with ctx.sessions.begin() as session:
+            session.get_one(BotState, ctx.account_id).peak_equity = lower
+        pacing._observe_equity(hour - timedelta(minutes=5))
+        assert peak() == lower, "a push may tell of a deposit whose bill is not known yet"
+        pacing._observe_equity(hour)
+        assert peak() == equity
+    finally:
+        pacing._dispatcher.close()
+        pacing._books.close()
+
+
 def test_the_next_bar_waits_for_the_reflection_of_a_window_that_has_ended(
     ctx: ExecutionContext, settings: AnySettings, queued: Callable[..., list[object]], until: Until
 ) -> None:
