@@ -76,7 +76,10 @@ CODES = tuple(name for name in MENU if name.isdigit())
 
 @dataclass
 class Fault:
-    """An ordered fault. `count` is how often it may still strike, 0 without end; `struck` how often it has."""
+    """An ordered fault. `count` is how often it may still strike, 0 without end; `struck` how often it has.
+
+    `skip`: so many events that it would strike pass first.
+    """
 
     name: str
     path: str = ""
@@ -87,6 +90,7 @@ class Fault:
     status: int = 0
     placed: bool = False
     share: float = 0.5
+    skip: int = 0
     number: int = 0
     struck: int = 0
     spent: bool = False
@@ -94,6 +98,13 @@ class Fault:
     @property
     def entry(self) -> Entry:
         return MENU[self.name]
+
+    def due(self) -> bool:
+        """Whether it strikes now; one that is to let something pass counts down."""
+        if self.skip == 0:
+            return True
+        self.skip -= 1
+        return False
 
     def row(self) -> dict[str, Any]:
         row = asdict(self)
@@ -111,14 +122,15 @@ def read_fault(body: Mapping[str, Any]) -> Fault:
     name = body.get("name")
     if not isinstance(name, str) or name not in MENU:
         raise OkxError("51000", message=f"Parameter name error: known are {', '.join(MENU)}", status=400)
-    unknown = set(body) - {"name", "path", "count", "probability", "seconds", "code", "status", "placed", "share"}
+    unknown = set(body) - {"name", "path", "count", "probability", "seconds", "code", "status", "placed", "share",
+                           "skip"}  # fmt: skip
     if unknown:
         raise bad_parameter(sorted(unknown)[0])
     fault = Fault(
         name, _text(body, "path"), _whole(body, "count", 1), _number(body, "probability", 1.0, 0.0, 1.0),
         _number(body, "seconds", MENU[name].seconds, -LONGEST_S if name == "clock_skew" else 0.0, LONGEST_S),
         _text(body, "code"), _whole(body, "status", 0), _truth(body, "placed"),
-        _number(body, "share", 0.5, 0.0, 1.0),
+        _number(body, "share", 0.5, 0.0, 1.0), _whole(body, "skip", 0),
     )  # fmt: skip
     if name in CODES:
         fault.code = name
@@ -202,6 +214,7 @@ class FaultPlan:
             if fault.entry.kind == kind
             and hits(fault.path, target)
             and (fault.probability >= 1 or self._random.random() < fault.probability)
+            and fault.due()
         ]
 
     def strike(self, fault: Fault, target: str) -> None:

@@ -8,8 +8,6 @@ from decimal import Decimal
 import pytest
 from sqlalchemy import select, update
 
-from exchange.client import OkxExchange
-from exchange.errors import ReadFailed
 from execution import mirror, protection, uncovered
 from execution.resolver import resolve_unknown
 from execution.submit import submit
@@ -62,20 +60,13 @@ def test_a_check_that_cannot_read_the_exchange_says_so(bot, path):
 def test_a_check_that_can_read_only_at_first_is_not_complete(bot):
     """The stop is placed; which ones are left over by it is not known."""
     bot.enter(BTC)
-
-    class Forgetting(OkxExchange):
-        looks = 0
-
-        def algos_pending(self, *args):
-            self.looks += 1
-            if self.looks > 1:
-                raise ReadFailed("orders-algo-pending: 50026")
-            return super().algos_pending(*args)
-
-    ctx = replace(bot.ctx, exchange=Forgetting.from_settings(bot.settings))
-    report = protection.check(ctx)
-    ctx.exchange.close()
-    assert (report.stops_placed, report.unread) == ([BTC], ["orders-algo-pending: 50026"])
+    bot.fault("50026", "orders-algo-pending", skip=1, count=0)
+    try:
+        report = protection.check(bot.ctx)
+    finally:
+        bot.server.clear_faults()
+    assert (report.stops_placed, len(report.unread)) == ([BTC], 1)
+    assert "50026" in report.unread[0]
     assert bot.protect().unread == []
 
 

@@ -119,6 +119,13 @@ def test_fault_strikes_only_its_target_and_lasts_until_cleared(exchange_server: 
     assert httpx.get(f"{exchange_server.rest_url}/api/v5/public/time").status_code == 200
 
 
+def test_a_fault_may_let_events_pass_first() -> None:
+    waiting = FaultPlan()
+    waiting.add({"name": "50001", "path": "/trade/", "skip": 2})
+    assert waiting.take("request", "/api/v5/public/time") is None  # no event of this fault's
+    assert [waiting.take("request", ORDER) is not None for _ in range(4)] == [False, False, True, False]
+
+
 def test_probability_is_drawn_from_the_seed() -> None:
     def strikes(seed: int) -> list[bool]:
         waiting = FaultPlan(seed)
