@@ -15,14 +15,14 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
 
-from dotenv import dotenv_values
 from pydantic import Field, PrivateAttr, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from configuration.analysts import Analysts
 from configuration.connections import Connections
+from configuration.env_files import values_of_env_files
 from configuration.execution import Execution
-from configuration.refusals import refusal_line
+from configuration.refusals import SettingsError, refusal_line
 from configuration.risk import Risk
 from configuration.telegram import Telegram
 from configuration.trading import Trading
@@ -47,10 +47,6 @@ OF_THE_RUNTIME = ("OKXBOT_READY_FILE", "OKXBOT_SERVICE", "OKXBOT_TEST", "OKXBOT_
 
 
 SECRET = "(secret)"
-
-
-class SettingsError(ValueError):
-    """Wrong settings; `str()` is one line per key, fit to show to the operator."""
 
 
 class Settings(Telegram, Execution, Risk, Analysts, Trading, Connections, BaseSettings):
@@ -232,28 +228,6 @@ _TYPES: dict[str, type[PaperSettings] | type[DemoSettings] | type[LiveSettings]]
 }
 
 
-def _dotenv(home: str | None) -> dict[str, str]:
-    values: dict[str, str] = {}
-    try:
-        folders = [CHECKOUT] + ([Path(home).expanduser()] if home else [])
-    except RuntimeError:
-        raise SettingsError(f"OKXBOT_HOME: there is no such user's home on this machine: {home}") from None
-    for folder in folders:
-        path = folder / ".env"
-        if path.is_file():
-            values |= _read_dotenv(path)
-    return values
-
-
-def _read_dotenv(path: Path) -> dict[str, str]:
-    try:
-        return {k.upper(): v for k, v in dotenv_values(path).items() if v is not None and v != ""}
-    except OSError as trouble:
-        raise SettingsError(f"{path}: cannot be read: {trouble.strerror}") from None
-    except UnicodeDecodeError:
-        raise SettingsError(f"{path}: is not UTF-8 text; save it as UTF-8") from None
-
-
 def _unknown(key: str, known: set[str], where: str) -> str:
     close = difflib.get_close_matches(key, known, n=1)
     return f"{key}: is not a setting ({where})" + (f"; did you mean {close[0]}?" if close else "")
@@ -265,7 +239,7 @@ def load_settings(environ: dict[str, str] | None = None, *, dotenv: bool = True)
     Raises SettingsError naming every unknown or senseless key and what is allowed.
     """
     env = {k.upper(): v for k, v in (os.environ if environ is None else environ).items() if v != ""}
-    file_values = _dotenv(env.get("OKXBOT_HOME", "~/.okxbot")) if dotenv else {}
+    file_values = values_of_env_files(CHECKOUT, env.get("OKXBOT_HOME", "~/.okxbot")) if dotenv else {}
     try:
         # The environment comes before the file, for a secret given by a file as well.
         env = with_secrets_read(env)

@@ -8,6 +8,10 @@ from pydantic.fields import FieldInfo
 _BOUNDS = (("gt", "above"), ("ge", "from"), ("lt", "below"), ("le", "up to"))
 
 
+class SettingsError(ValueError):
+    """Wrong settings; `str()` is one line per key, fit to show to the operator."""
+
+
 def refusal_line(item: Any, fields: Mapping[str, FieldInfo], mode: str) -> str:
     """One pydantic error as `KEY: what is allowed`."""
     if not item["loc"]:

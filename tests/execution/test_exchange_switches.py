@@ -62,8 +62,7 @@ def protected(bot):
     return bot.okx.algos_pending()
 
 
-@pytest.mark.parametrize("reply_lost", [False, True])
-@pytest.mark.parametrize("action", [Action.OPEN_LONG, Action.OPEN_SHORT])
+@pytest.mark.parametrize(("action", "reply_lost"), [(Action.OPEN_LONG, True), (Action.OPEN_SHORT, False)])
 def test_a_whole_life_is_traded_once_and_leaves_nothing(bot, action, reply_lost):
     entry = bot.intend(SOL, action, contracts="2")
     if reply_lost:
