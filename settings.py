@@ -106,12 +106,16 @@ class PaperSettings(Settings):
         60, description="Market seconds per wall second, or lockstep: the next bar waits for every cycle of this one."
     )
     paper_market: str = Field("synthetic", description="synthetic, okx (live prices), or candle files (comma-joined).")
-    paper_seed: int = Field(1, ge=0, description="Seed of the synthetic market and of the path inside a candle.")
+    paper_seed: int = Field(
+        1, ge=0, lt=2**63, description="Seed of the synthetic market and of the path inside a candle."
+    )
     paper_equity: Annotated[Decimal, Field(gt=0, lt=10**12)] = Field(
         Decimal(10000), description="Starting balance, USDT."
     )
     paper_account_file: Path | None = Field(None, description="Key file of the paper account; default: in the home.")
-    warmup_bars: int = Field(2016, ge=300, description="Bars of 5 minutes that serve as history before trading starts.")
+    warmup_bars: int = Field(
+        2016, ge=300, le=105_120, description="Bars of 5 minutes that serve as history before trading starts."
+    )
 
     @field_validator("paper_speed", mode="before")
     @classmethod

@@ -22,9 +22,11 @@ class Analysts(BaseModel):
     haiku_model: str = Field("claude-haiku-5-5", description="Model that screens.")
     perplexity_model: str = Field("sonar-pro", description="Model that researches.")
     opus_effort: Literal["low", "medium", "high"] = Field("low", description="Thinking effort asked of Opus.")
-    opus_max_tokens: int = Field(6000, ge=500, description="Output limit of a decision, thinking included.")
+    opus_max_tokens: int = Field(6000, ge=500, le=128_000, description="Output limit of a decision, thinking included.")
     opus_budget_s: Seconds = Field(30, description="One deadline over all tries of a decision; then HOLD.")
-    reflection_max_tokens: int = Field(16000, ge=1000, description="Output limit of a reflection, thinking included.")
+    reflection_max_tokens: int = Field(
+        16000, ge=1000, le=128_000, description="Output limit of a reflection, thinking included."
+    )
     reflection_budget_s: Annotated[float, Field(ge=1, le=240)] = Field(
         180, description="One deadline over all tries of a deep reflection; then the playbook stays as it is."
     )
@@ -33,7 +35,7 @@ class Analysts(BaseModel):
         Decimal(2), description="Share of what Haiku screens out that goes to Opus all the same, to know its misses, %."
     )
     perplexity_budget_s: Seconds = Field(15, description="One deadline over all tries of a research question.")
-    llm_daily_budget_usd: Annotated[Decimal, Field(ge=0)] = Field(
+    llm_daily_budget_usd: Annotated[Decimal, Field(ge=0, le=1_000_000)] = Field(
         Decimal(10), description="Model spend per UTC day; spent means HOLD."
     )
 

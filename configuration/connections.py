@@ -35,8 +35,12 @@ class Connections(BaseModel):
     celery_broker_url: SecretStr | None = Field(None, description="Redis database 1: Celery's broker.")
     okx_rest_url: str = Field("https://www.okx.com", description="Base URL of the OKX v5 REST interface.")
     okx_ws_url: str = Field("wss://ws.okx.com:8443", description="Base URL of OKX's WebSockets; /ws/v5/… is appended.")
-    db_pool_size: int | None = Field(None, ge=1, description="Connections kept per process; default by service.")
-    db_max_overflow: int | None = Field(None, ge=0, description="Connections above the pool; default by service.")
+    db_pool_size: int | None = Field(
+        None, ge=1, le=1000, description="Connections kept per process; default by service."
+    )
+    db_max_overflow: int | None = Field(
+        None, ge=0, le=1000, description="Connections above the pool; default by service."
+    )
     postgres_port: int | None = Field(None, ge=1, le=65535, description="Port of the embedded PostgreSQL.")
     redis_port: int | None = Field(None, ge=1, le=65535, description="Port of the embedded Redis.")
     exchange_port: int | None = Field(None, ge=1, le=65535, description="Port of the paper exchange.")

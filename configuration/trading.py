@@ -27,10 +27,11 @@ class Trading(BaseModel):
     market_alert_cooldown_min: int = Field(
         60,
         ge=0,
+        le=525_600,
         description="A market alert of one kind and instrument comes at most so often, minutes of market time.",
     )
     candle_keep_days: int | None = Field(
-        None, ge=8, description="Candles older than so many days are removed; default: all are kept."
+        None, ge=8, le=36_500, description="Candles older than so many days are removed; default: all are kept."
     )
     economic_calendar: str | None = Field(
         None,

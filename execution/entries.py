@@ -1,6 +1,7 @@
 """Whether an entry may be made, or go on resting on the book: the same reasons for both."""
 
 from datetime import datetime, timedelta
+from typing import Protocol
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -14,18 +15,40 @@ RECONCILED_WITHIN = timedelta(minutes=3)
 EXITS = (Leg.REDUCE, Leg.CLOSE, Leg.FLATTEN)
 
 
+class Standing(Protocol):
+    """What of `BotState` decides, so that a row of its columns will do."""
+
+    @property
+    def state(self) -> str: ...
+    @property
+    def halted(self) -> bool: ...
+    @property
+    def halt_reason(self) -> str | None: ...
+    @property
+    def reconciled_at(self) -> datetime | None: ...
+    @property
+    def entries_blocked(self) -> str | None: ...
+
+
+def refused_now(standing: Standing, now: datetime) -> tuple[str, str] | None:
+    """A code and words for why no entry of any instrument may be made at `now` (wall); None when one may."""
+    if standing.halted:
+        return "halted", f"halted: {standing.halt_reason}"
+    if standing.state != "running":
+        return "not_running", f"the bot is {standing.state}"
+    if standing.reconciled_at is None:
+        return "not_reconciled", "no reconciliation has succeeded since the start or a reconnect"
+    if now - standing.reconciled_at > RECONCILED_WITHIN:
+        return "not_reconciled", f"last reconciled at {standing.reconciled_at:%H:%M:%S}"
+    if standing.entries_blocked is not None:
+        return "invariant", standing.entries_blocked
+    return None
+
+
 def forbidden(session: Session, state: BotState, order: Order, now: datetime) -> tuple[OrderState, str, str] | None:
     """Why not at `now` (wall): the state of an intent that is refused for it, a code, words. None when it may."""
-    if state.halted:
-        return OrderState.DENIED, "halted", f"halted: {state.halt_reason}"
-    if state.state != "running":
-        return OrderState.DENIED, "not_running", f"the bot is {state.state}"
-    if state.reconciled_at is None:
-        return OrderState.DENIED, "not_reconciled", "no reconciliation has succeeded since the start or a reconnect"
-    if now - state.reconciled_at > RECONCILED_WITHIN:
-        return OrderState.DENIED, "not_reconciled", f"last reconciled at {state.reconciled_at:%H:%M:%S}"
-    if state.entries_blocked is not None:
-        return OrderState.DENIED, "invariant", state.entries_blocked
+    if (refused := refused_now(state, now)) is not None:
+        return OrderState.DENIED, *refused
     held = locks.open_locks(session, order.account_id, order.inst_id)
     if held:
         return OrderState.DENIED, "instrument_locked", f"{order.inst_id} is locked: {held[0].reason}"

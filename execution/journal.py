@@ -24,32 +24,34 @@ EXITS = {"sl": "stop", "tp": "target"}
 
 
 def count_fills(ctx: ExecutionContext, session: Session, inst_id: str) -> None:
-    """Count every fill of the instrument that can be counted now, oldest first."""
-    fills = session.scalars(
-        select(Fill)
-        .where(Fill.account_id == ctx.account_id, Fill.inst_id == inst_id, Fill.journalled.is_(False))
+    """Count every fill of the instrument that can be counted now, the oldest first."""
+    while _count_oldest(ctx, session, inst_id):
+        session.flush()
+
+
+def _count_oldest(ctx: ExecutionContext, session: Session, inst_id: str) -> bool:
+    """Count one fill; False when none can be. What others traded here stays uncounted for ever: only what belongs to
+    an order of ours, or came while a trade of ours was open, is looked at."""
+    trade = open_trade(session, ctx.account_id, inst_id)
+    ours = Fill.order_id.is_not(None)
+    rows = session.execute(
+        select(Fill, Order)
+        .outerjoin(Order, Order.id == Fill.order_id)
+        .where(
+            Fill.account_id == ctx.account_id, Fill.inst_id == inst_id, Fill.journalled.is_(False),
+            ours if trade is None else ours | (Fill.market_at >= trade.opened_market_at),
+        )
         .order_by(Fill.market_at, Fill.id)
-    ).all()
-    progress = True
-    while progress:
-        progress = False
-        for fill in fills:
-            if fill.journalled:
-                continue
-            with structlog.contextvars.bound_contextvars(**_correlation(ctx, session, fill)):
-                if _count(ctx, session, fill):
-                    fill.journalled = progress = True
-                    session.flush()
-                    logger.info("fill_journalled", inst_id=fill.inst_id, side=fill.side, px=str(fill.px),
-                                contracts=str(fill.sz_contracts), fee=str(fill.fee))  # fmt: skip
-
-
-def _correlation(ctx: ExecutionContext, session: Session, fill: Fill) -> dict[str, int]:
-    """The cycle that decided on the fill: its order's, else that of the trade it belongs to."""
-    order = session.get(Order, fill.order_id) if fill.order_id is not None else None
-    trade = None if order is not None and order.cycle_id else open_trade(session, ctx.account_id, fill.inst_id)
-    cycle_id = order.cycle_id if order is not None and order.cycle_id else trade.cycle_id if trade else None
-    return {} if cycle_id is None else {"cycle_id": cycle_id}
+    ).all()  # fmt: skip
+    for fill, order in rows:
+        cycle_id = order.cycle_id if order is not None and order.cycle_id else trade.cycle_id if trade else None
+        with structlog.contextvars.bound_contextvars(**({} if cycle_id is None else {"cycle_id": cycle_id})):
+            if _count(ctx, session, trade, fill, order):
+                fill.journalled = True
+                logger.info("fill_journalled", inst_id=fill.inst_id, side=fill.side, px=str(fill.px),
+                            contracts=str(fill.sz_contracts), fee=str(fill.fee))  # fmt: skip
+                return True
+    return False
 
 
 def open_trade(session: Session, account_id: int, inst_id: str) -> Trade | None:
@@ -110,10 +112,8 @@ def name_exit(session: Session, account_id: int, algo: AlgoOrder) -> None:
         trade.exit_reason = reason
 
 
-def _count(ctx: ExecutionContext, session: Session, fill: Fill) -> bool:
-    """Whether the fill could be counted; False leaves it for later."""
-    order = session.get(Order, fill.order_id) if fill.order_id is not None else None
-    trade = open_trade(session, ctx.account_id, fill.inst_id)
+def _count(ctx: ExecutionContext, session: Session, trade: Trade | None, fill: Fill, order: Order | None) -> bool:
+    """Whether the fill of `order` could be counted to `trade`, the open one; False leaves it for later."""
     long_side = fill.side == "buy"
     if trade is None:
         if order is None or order.leg not in ENTRY_LEGS:

@@ -14,7 +14,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Session
 
 from brain.ledger import spent_since
-from execution.entries import RECONCILED_WITHIN
+from execution.entries import refused_now
 from models import BotState, DecisionCycle, InstrumentLock, LimitOverride, Order, Position, Trade
 from pipeline.context import PipelineContext
 from trading.clock import slot_close
@@ -102,6 +102,7 @@ _ENTERED = (
 _KNOWN: Select[*tuple[Any, ...]] = select(
     BotState.state,
     BotState.halted,
+    BotState.halt_reason,
     BotState.reconciled_at,
     BotState.entries_blocked,
     BotState.protection_seen_at,
@@ -137,7 +138,7 @@ class AccountView:
 
     account: AccountSnapshot
     history: History
-    entries_allowed: bool
+    entries_refused_for: str | None  # None: entries are allowed
     protection_seen_at: datetime | None  # wall
     limit_overrides: dict[str, str]  # limits tightened by hand
     entered_since: bool  # an entry was filled since the reading was taken
@@ -170,7 +171,7 @@ def account_view(
     return AccountView(
         account=_account(ctx, reading, known),
         history=_history(ctx, known),
-        entries_allowed=_entries_allowed(known, now),
+        entries_refused_for=refused[1] if (refused := refused_now(known, now)) else None,
         protection_seen_at=known.protection_seen_at,
         limit_overrides=known.overrides or {},
         entered_since=known.entered_since,
@@ -227,9 +228,3 @@ def _view(report: PositionReport, mirrored: dict[str, Any]) -> PositionView:
 
 def _decimal(written: str | None) -> Decimal | None:
     return None if written is None else Decimal(written)
-
-
-def _entries_allowed(known: Row[*tuple[Any, ...]], now: datetime) -> bool:
-    """Running, not halted, no invariant broken, reconciled as lately as the sender will ask for. `now` is wall."""
-    reconciled = known.reconciled_at is not None and now - known.reconciled_at <= RECONCILED_WITHIN
-    return reconciled and known.state == "running" and not known.halted and known.entries_blocked is None

@@ -5,12 +5,12 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
-import psycopg2
 import pytest
 import redis
 
 from runtime.postgres import EmbeddedPostgres
 from runtime.redis_server import EmbeddedRedis
+from tests.databases import Databases, execute
 
 TEMPLATE = "migrated_template"
 
@@ -24,10 +24,10 @@ for name in ("DATABASE_URL", "REDIS_URL", "CELERY_BROKER_URL", "OKXBOT_HOME", "T
 def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostgres]:
     """One PostgreSQL server for the whole run. `.url`, `.cluster.url(database)`, `.restart()`."""
     with EmbeddedPostgres(tmp_path_factory.mktemp("postgres")) as server:
-        # Nobody pulls the plug here, and what the kernel holds outlives a killed server: a database for each test costs
-        # a tenth. The bots that tests start whole have servers of their own, as they are shipped.
-        _execute(server, "ALTER SYSTEM SET fsync = off")
-        _execute(server, "SELECT pg_reload_conf()")
+        # Nobody pulls the plug here, and what the kernel holds outlives a killed server. The bots that tests start
+        # whole have servers of their own, as they are shipped.
+        execute(server, "ALTER SYSTEM SET fsync = off")
+        execute(server, "SELECT pg_reload_conf()")
         yield server
 
 
@@ -38,22 +38,12 @@ def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedR
         yield server
 
 
-def _execute(server: EmbeddedPostgres, statement: str) -> None:
-    connection = psycopg2.connect(server.cluster.dsn("postgres"))
-    try:
-        connection.autocommit = True
-        with connection.cursor() as cursor:
-            cursor.execute(statement)
-    finally:
-        connection.close()
-
-
 @pytest.fixture(scope="session")
 def migrated_template(postgres_server: EmbeddedPostgres) -> str:
     """Name of a database migrated to head, from which the tests' databases are copied."""
     from runtime.migrate import upgrade_to_head
 
-    _execute(postgres_server, f'CREATE DATABASE "{TEMPLATE}"')
+    execute(postgres_server, f'CREATE DATABASE "{TEMPLATE}"')
     upgrade_to_head(postgres_server.cluster.url(TEMPLATE))
     return TEMPLATE
 
@@ -62,18 +52,21 @@ def migrated_template(postgres_server: EmbeddedPostgres) -> str:
 def empty_database_url(postgres_server: EmbeddedPostgres) -> Iterator[str]:
     """SQLAlchemy URL of a fresh database without tables."""
     name = f"empty_{uuid.uuid4().hex[:12]}"
-    _execute(postgres_server, f'CREATE DATABASE "{name}"')
+    execute(postgres_server, f'CREATE DATABASE "{name}"')
     yield postgres_server.cluster.url(name)
-    _execute(postgres_server, f'DROP DATABASE "{name}" WITH (FORCE)')
+    execute(postgres_server, f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+@pytest.fixture(scope="session")
+def databases(postgres_server: EmbeddedPostgres, migrated_template: str) -> Databases:
+    return Databases(postgres_server, migrated_template)
 
 
 @pytest.fixture
-def database_url(postgres_server: EmbeddedPostgres, migrated_template: str) -> Iterator[str]:
-    """SQLAlchemy URL of a fresh, migrated database of this test alone."""
-    name = f"test_{uuid.uuid4().hex[:12]}"
-    _execute(postgres_server, f'CREATE DATABASE "{name}" TEMPLATE "{migrated_template}"')
-    yield postgres_server.cluster.url(name)
-    _execute(postgres_server, f'DROP DATABASE "{name}" WITH (FORCE)')
+def database_url(databases: Databases) -> Iterator[str]:
+    """SQLAlchemy URL of a migrated database without rows, of this test alone."""
+    with databases.lent() as url:
+        yield url
 
 
 @pytest.fixture

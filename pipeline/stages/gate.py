@@ -92,7 +92,8 @@ def _decide(
         history=view.history,
         instrument=ctx.instruments[cycle.inst_id],
         limits=tightened(ctx.limits, view.limit_overrides),
-        entries_allowed=view.entries_allowed,
+        entries_allowed=view.entries_refused_for is None,
+        entries_refused_for=view.entries_refused_for,
         protection_seen_at=view.protection_seen_at,
         soft=_soft_rules(session, cycle, decision, seen, market_now) if decision.action in ENTERING else None,
     )

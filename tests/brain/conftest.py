@@ -5,14 +5,14 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
-from sqlalchemy import NullPool, create_engine, delete, text
+from sqlalchemy import delete
 
 from brain.analyst import DecisionRequest, RecentTrade
 from models import Account, DecisionCycle, LlmCall, ResearchEntry, ScreenerLog
 from models.session import SessionFactory, build_engine, build_sessions
-from runtime.postgres import EmbeddedPostgres
 from settings import AnySettings, load_settings
 from standins.anthropic_api import AnthropicStandin
+from tests.databases import Databases
 from trading.clock import WallClock, wall_now
 from trading.decision import Invalidation, Regime
 from trading.economic_calendar import CalendarView, EconomicEvent
@@ -124,18 +124,12 @@ def make_request(cycle_id: int = 1, **changed: object) -> DecisionRequest:
 
 
 @pytest.fixture(scope="session")
-def brain_sessions(postgres_server: EmbeddedPostgres, migrated_template: str) -> Iterator[SessionFactory]:
+def brain_sessions(databases: Databases) -> Iterator[SessionFactory]:
     """One database for all tests of this room; `sessions` empties it."""
-    maintenance = create_engine(
-        postgres_server.cluster.url("postgres"), isolation_level="AUTOCOMMIT", poolclass=NullPool
-    )
-    with maintenance.connect() as connection:
-        connection.execute(text(f"CREATE DATABASE brain TEMPLATE {migrated_template}"))
-    engine = build_engine(postgres_server.cluster.url("brain"))
-    yield build_sessions(engine)
-    engine.dispose()
-    with maintenance.connect() as connection:
-        connection.execute(text("DROP DATABASE brain WITH (FORCE)"))
+    with databases.lent() as url:
+        engine = build_engine(url)
+        yield build_sessions(engine)
+        engine.dispose()
 
 
 @pytest.fixture

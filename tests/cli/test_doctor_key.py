@@ -6,7 +6,7 @@ import pytest
 
 from cli.doctor import check_key, judge_key
 from runtime.errors import OperatorError
-from tests.execution.conftest import Bot, exchange_server, sessions, settings, unbound  # noqa: F401
+from tests.execution.conftest import Bot, account_file, exchange_server, sessions, settings, unbound  # noqa: F401
 
 
 def test_a_key_that_works_from_any_address_is_advised_to_be_linked(unbound: Bot):  # noqa: F811

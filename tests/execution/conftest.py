@@ -1,11 +1,14 @@
 """A bot without queues: real database, real paper exchange in lockstep; messages are collected, not sent."""
 
+import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from decimal import Decimal
+from pathlib import Path
 from time import monotonic, sleep
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from sqlalchemy import select
@@ -20,6 +23,7 @@ from execution.submit import submit
 from models import BotState, DecisionCycle, InstrumentLock, Order, Position, Trade
 from models.session import SessionFactory, build_engine, build_sessions
 from paper.launch import ExchangeProcess, launch
+from paper.store.credentials import create_key
 from settings import PaperSettings
 from trading.clock import wall_now
 from trading.decision import Action, Decision, Regime
@@ -51,6 +55,10 @@ class Bot:
     @property
     def okx(self) -> OkxExchange:
         return self.ctx.exchange
+
+    @property
+    def uid(self) -> str:
+        return str(json.loads(self.settings.paper_account_file.read_text())["uid"])
 
     @property
     def sessions(self) -> SessionFactory:
@@ -196,12 +204,10 @@ class Bot:
 
     def accepted(self, cl_ord_id: str) -> int:
         """How many orders of this id the exchange accepted."""
-        (account,) = self.server.get("/paper/audit")["accounts"].values()
-        return int(account["accepted"].get(cl_ord_id, 0))
+        return int(self.audit()["accepted"].get(cl_ord_id, 0))
 
     def audit(self) -> dict[str, Any]:
-        (account,) = self.server.get("/paper/audit")["accounts"].values()
-        return dict(account)
+        return dict(self.server.get("/paper/audit")["accounts"][self.uid])
 
     def with_settings(self, **changes: Any) -> "Bot":
         """The same bot under other settings."""
@@ -211,18 +217,24 @@ class Bot:
 
 @pytest.fixture(scope="module")
 def exchange_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ExchangeProcess]:
-    """One exchange for a module: every test has a database, and with it a prefix, of its own, and leaves flat."""
+    """One exchange for a module: every test has a database and an account of its own."""
     server = launch(tmp_path_factory.mktemp("exchange"), ["--speed", "lockstep", "--admin", "--warmup-bars", "300"])
     yield server
     server.stop()
 
 
 @pytest.fixture
-def settings(exchange_server: ExchangeProcess) -> PaperSettings:
+def account_file(exchange_server: ExchangeProcess) -> Path:
+    """The keys of an account nobody has traded on."""
+    return create_key(exchange_server.data, uuid4().hex)
+
+
+@pytest.fixture
+def settings(exchange_server: ExchangeProcess, account_file: Path) -> PaperSettings:
     return PaperSettings(
         okx_rest_url=exchange_server.rest_url,
         paper_speed="lockstep",
-        paper_account_file=exchange_server.data / "account.json",
+        paper_account_file=account_file,
         http_timeout_s=3,
         order_exp_s=3,
         unknown_grace_s=0.2,

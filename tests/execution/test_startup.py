@@ -24,7 +24,7 @@ def test_first_start_binds_and_makes_the_first_playbook(unbound):
     with unbound.sessions() as session:
         account = session.scalars(select(Account)).one()
         playbook = session.scalars(select(PlaybookVersion)).one()
-    assert (account.mode, account.uid) == ("paper", unbound.server.account["uid"])
+    assert (account.mode, account.uid) == ("paper", unbound.uid)
     assert (playbook.version, playbook.active, playbook.author) == (1, True, "default")
     assert unbound.state().state == "running"
 

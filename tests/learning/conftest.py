@@ -13,9 +13,8 @@ from execution.context import ExecutionContext
 from execution.playbook import write_version
 from models import Account, BotState, DecisionCycle, PlaybookVersion, Reflection, Trade
 from models.session import SessionFactory, build_engine, build_sessions
-from runtime.postgres import EmbeddedPostgres
 from settings import AnySettings, load_settings
-from tests.pipeline.room_database import empty, room_database
+from tests.databases import Databases, empty
 from trading.clock import wall_now
 from trading.closed_trade import ClosedTrade
 from trading.playbook import Playbook, default_playbook
@@ -98,8 +97,8 @@ class School:
 
 
 @pytest.fixture(scope="session")
-def school_engine(postgres_server: EmbeddedPostgres, migrated_template: str) -> Iterator[Engine]:
-    with room_database(postgres_server, migrated_template) as url:
+def school_engine(databases: Databases) -> Iterator[Engine]:
+    with databases.lent() as url:
         engine = build_engine(url, "tests")
         yield engine
         engine.dispose()

@@ -29,11 +29,10 @@ from pipeline.account_view import account_view, read_account
 from pipeline.context import PipelineContext
 from pipeline.limits import limits_of
 from pipeline.market_view import BARS, full_snapshot
-from runtime.postgres import EmbeddedPostgres
 from runtime.redis_server import EmbeddedRedis
 from settings import AnySettings, load_settings
+from tests.databases import Databases, empty
 from tests.execution.conftest import Bot, clear
-from tests.pipeline.room_database import empty, room_database
 from trading.candle import Candle
 from trading.clock import Clock, slot_close, wall_now
 from trading.decision import Action, Decision, Regime
@@ -191,9 +190,9 @@ def market(
 
 
 @pytest.fixture(scope="session")
-def engine(postgres_server: EmbeddedPostgres, migrated_template: str) -> Iterator[Engine]:
+def engine(databases: Databases) -> Iterator[Engine]:
     """The room's database; each test finds it empty."""
-    with room_database(postgres_server, migrated_template) as url:
+    with databases.lent() as url:
         made = build_engine(url, "tests")
         yield made
         made.dispose()

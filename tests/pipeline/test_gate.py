@@ -75,6 +75,20 @@ def test_no_entry_three_minutes_after_the_last_reconciliation(desk):
     assert refused_by(desk) == []
 
 
+@pytest.mark.parametrize(
+    ("columns", "said"),
+    [
+        ({"halted": True, "halt_kind": "manual", "halt_reason": "lunch"}, "halted: lunch"),
+        ({"state": "draining"}, "the bot is draining"),
+        ({"reconciled_at": None}, "no reconciliation has succeeded since the start or a reconnect"),
+        ({"entries_blocked": "I4 position_is_covered: BTC"}, "I4 position_is_covered: BTC"),
+    ],
+)
+def test_the_one_reason_for_no_entry_is_said(desk, columns, said):
+    set_state(desk, **columns)
+    assert said in judged(desk).reason
+
+
 def test_a_loss_over_the_days_limit_is_refused_before_the_monitor_has_halted(desk):
     equity = desk.bot.okx.balance().equity
     set_state(desk, day_baseline=equity / Decimal("0.96"), peak_equity=equity / Decimal("0.96"))

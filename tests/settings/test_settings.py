@@ -1,5 +1,6 @@
 """Settings: what is refused, and in which words."""
 
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -32,11 +33,12 @@ def load(**environ: str):
         ({"FRESH_TICKER_S": "inf"}, "FRESH_TICKER_S: must be a number above 0 up to 3,600, not 'inf'"),
         ({"DAILY_LOSS_HALT_PTC": "9"}, "DAILY_LOSS_HALT_PTC: is not a setting (environment); did you mean"),
         ({"TRADING_MODE": "demo", **OKX, "OKX_REST_URL": "http://x"}, "OKX_REST_URL: must be https:// or wss://"),
-        ({"MAX_LEVERAGE": "0"}, "MAX_LEVERAGE: must be a number from 1, not '0'"),
+        ({"MAX_LEVERAGE": "0"}, "MAX_LEVERAGE: must be a number from 1 up to 125, not '0'"),
         ({"PAPER_EQUITY": "1e400"}, "PAPER_EQUITY: must be a number above 0 below 1,000,000,000,000, not '1e400'"),
+        ({"MAX_LEVERAGE": "1e400"}, "MAX_LEVERAGE: must be a number from 1 up to 125, not '1e400'"),
         ({"LEVERAGE": "x"}, "LEVERAGE: must be a whole number from 1 up to 100, not 'x'"),
         ({"LEVERAGE": "500"}, "LEVERAGE: must be a whole number from 1 up to 100, not '500'"),
-        ({"MIN_REWARD_RISK": "x"}, "MIN_REWARD_RISK: must be a number above 0, not 'x'"),
+        ({"MIN_REWARD_RISK": "x"}, "MIN_REWARD_RISK: must be a number above 0 up to 100, not 'x'"),
         ({"ANALYST": "oracle"}, "ANALYST: must be auto, rules or claude, not 'oracle'"),
         ({"HALT_CLEARS_ON_RESTART": "often"}, "HALT_CLEARS_ON_RESTART: must be true or false, not 'often'"),
         ({"TELEGRAM_USER_IDS": "me"}, "TELEGRAM_USER_IDS: must be a whole number, not 'me'"),
@@ -48,6 +50,16 @@ def test_nonsense_is_refused_by_name(environ: dict[str, str], said: str):
     with pytest.raises(SettingsError) as refused:
         load(**environ)
     assert said in str(refused.value).splitlines()[0]
+
+
+def test_every_number_has_both_bounds():
+    """A number nobody can mean, as 1e400, is refused here rather than by the first arithmetic."""
+    found = [(name, field) for kind in (PaperSettings, DemoSettings) for name, field in kind.model_fields.items()]
+    numbers = {name: field for name, field in found if field.annotation in (int, float, Decimal, int | None)}
+    assert len(numbers) > 30
+    for name, field in numbers.items():
+        bounds = {bound for each in field.metadata for bound in ("ge", "gt", "le", "lt") if hasattr(each, bound)}
+        assert len(bounds) == 2, f"{name}: {bounds}"
 
 
 def test_every_problem_is_said_at_once():

@@ -34,11 +34,10 @@ from models.session import build_engine, build_sessions
 from paper.launch import launch
 from runtime.errors import OperatorError
 from runtime.ports import free_port
-from runtime.postgres import EmbeddedPostgres
 from runtime.redis_server import RedisServer
 from settings import load_settings
+from tests.databases import Databases
 from tests.execution.conftest import Bot, clear
-from tests.pipeline.room_database import room_database
 from tests.tasks.local_process import LocalProcess
 
 BTC, ETH = "BTC-USDT-SWAP", "ETH-USDT-SWAP"
@@ -99,13 +98,12 @@ def celery_backend_cluster() -> None:
 def environment(
     celery_broker_cluster: CeleryBrokerCluster,
     valkey: RedisServer,
-    postgres_server: EmbeddedPostgres,
-    migrated_template: str,
+    databases: Databases,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[dict[str, str]]:
     """What the workers are started with: a database of this module, a paper exchange in lockstep."""
     exchange = launch(tmp_path_factory.mktemp("exchange"), ["--speed", "lockstep", "--admin", "--warmup-bars", "400"])
-    with room_database(postgres_server, migrated_template) as database:
+    with databases.lent() as database:
         yield {
             "PAPER_SPEED": "lockstep",
             "PAPER_ACCOUNT_FILE": str(exchange.data / "account.json"),

@@ -19,8 +19,7 @@ from standins.telegram_api import TOKEN, TelegramStandin
 from telegram_ui.desk import Desk, Request
 from telegram_ui.present import Present
 from telegram_ui.service import ALLOWED_UPDATES, build_application
-from tests.conftest import _execute
-from tests.execution.conftest import bot, exchange_server, sessions, settings, unbound  # noqa: F401
+from tests.execution.conftest import account_file, bot, exchange_server, sessions, settings, unbound  # noqa: F401
 from tests.telegram_ui.seeded import NOW, StandingClock, seed
 
 OWNER, GUEST, STRANGER = 4711, 4712, 666
@@ -130,12 +129,10 @@ def seeded(database_url, api, changes) -> Iterator[Desk]:
 
 
 @pytest.fixture(scope="module")
-def week(postgres_server, migrated_template) -> Iterator[Desk]:
+def week(databases) -> Iterator[Desk]:
     """A week for the tests that only look."""
-    _execute(postgres_server, f'CREATE DATABASE telegram_week TEMPLATE "{migrated_template}"')
-    with desk_over(postgres_server.cluster.url("telegram_week"), "http://127.0.0.1:9") as made:
+    with databases.lent() as url, desk_over(url, "http://127.0.0.1:9") as made:
         yield made
-    _execute(postgres_server, "DROP DATABASE telegram_week WITH (FORCE)")
 
 
 def asked(*words: str, admin: bool = True) -> Request:

@@ -12,7 +12,5 @@ def check(given: GateInput, entry: Entry) -> CheckResult:
     if given.entries_allowed is None:
         return missing(NAME, LIMIT, "whether entries are allowed")
     if not given.entries_allowed:
-        return rejected(
-            NAME, "not allowed", LIMIT, "halted, not reconciled lately, draining, or an invariant is broken"
-        )
+        return rejected(NAME, "not allowed", LIMIT, given.entries_refused_for or "no reason was given")
     return passed(NAME, "allowed", LIMIT)

@@ -62,6 +62,7 @@ class GateInput(_Frozen):
     instrument: Instrument
     limits: Limits
     entries_allowed: bool | None  # False: halted, not reconciled lately or draining; None: not known
+    entries_refused_for: str | None = None  # which of these, in words, where they are not allowed
     protection_seen_at: datetime | None  # wall; when every position was last checked for its stop
     soft: SoftRules | None  # what the playbook allows of this decision; None: not known
 
