@@ -6,6 +6,7 @@ from typing import Protocol
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from exchange.transport import SIGNED_FOR
 from execution import locks
 from models import BotState, Order, Position, Trade
 from trading.orders import Leg, OrderState
@@ -54,8 +55,25 @@ def forbidden(session: Session, state: BotState, order: Order, now: datetime) ->
         return OrderState.DENIED, "instrument_locked", f"{order.inst_id} is locked: {held[0].reason}"
     if order.deadline is not None and order.deadline < now:
         return OrderState.EXPIRED, "deadline", "the decision is too old"
+    late = _may_still_arrive(session, order, now)
+    if late is not None:
+        return OrderState.DENIED, "late_close", late
     left = _left(session, order)
     return None if left is None else (OrderState.EXPIRED, "left_since", left)
+
+
+def _may_still_arrive(session: Session, order: Order, now: datetime) -> str | None:
+    """A close or stop that was not found. It carries no `expTime`: its bytes may lie somewhere until its signature is
+    too old, and would close what is opened meanwhile. None where there is no such order."""
+    lost = session.scalar(
+        select(Order.cl_ord_id)
+        .where(
+            Order.account_id == order.account_id, Order.inst_id == order.inst_id,
+            Order.state == OrderState.ABSENT, Order.kind != "order", Order.submitted_at > now - SIGNED_FOR,
+        )
+        .limit(1)
+    )  # fmt: skip
+    return None if lost is None else f"{lost} was not found, and may arrive until {SIGNED_FOR.seconds} s after its time"
 
 
 def _left(session: Session, order: Order) -> str | None:

@@ -25,7 +25,7 @@ class Incident:
     @property
     def line(self) -> str:
         if self.kind == "died":
-            return f"{self.service} died ({self.detail}); it is being restarted"
+            return f"{self.service} died ({self.detail})"
         if self.kind == "restarted":
             return f"{self.service} runs again ({self.detail})"
         return f"{self.service} does not stay up and was given up ({self.detail}); see its log"

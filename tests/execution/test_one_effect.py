@@ -18,7 +18,7 @@ from execution.errors import DuplicateIntent
 from execution.failpoints import POINTS
 from execution.resolver import LOOK_AFTER, resolve_unknown, time_is_up
 from execution.submit import submit
-from models import OrderEvent
+from models import Order, OrderEvent
 from tests.execution.conftest import until
 from trading.clock import wall_now
 from trading.decision import Action
@@ -302,6 +302,24 @@ def test_a_close_whose_worker_is_gone_does_not_wait_for_its_signature(bot, datab
     assert resolved(bot, close) == "absent"
     looked_from = bot.order(close.id).looked_from
     assert looked_from < bot.order(close.id).submitted_at + SIGNED_FOR
+
+
+def test_nothing_is_opened_that_a_lost_close_could_still_close(bot):
+    """It was not found in time, and is gone only when its signature is too old: bytes may lie in a broken network."""
+    bot.enter(BTC)
+    bot.protect()
+    close = bot.exit(BTC)
+    bot.fault("request_lost", "/api/v5/trade/close-position")
+    assert submit(bot.ctx, close.id) == "unknown"
+    assert resolved(bot, close) == "absent"
+    bot.look()
+    add = bot.intend(BTC, Action.ADD, contracts="0.3")
+    assert submit(bot.ctx, add.id) == "denied"
+    assert (bot.order(add.id).last_code, bot.accepted(add.cl_ord_id)) == ("late_close", 0)
+    with bot.sessions.begin() as session:
+        session.get_one(Order, close.id).submitted_at -= SIGNED_FOR
+    again = bot.intend(BTC, Action.ADD, contracts="0.3")
+    assert submit(bot.ctx, again.id) != "denied", bot.order(again.id).last_message
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only there is a process known to be gone")
