@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from sqlalchemy import select
+from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
 from exchange.transport import SIGNED_FOR
@@ -13,6 +13,9 @@ from trading.orders import Leg, OrderState
 
 # It runs each minute: one that has not for three is a sign that the safety machinery stands still.
 RECONCILED_WITHIN = timedelta(minutes=3)
+# How long an exchange may not show an order that it has accepted. OKX does not say; no report names more than seconds.
+HIDDEN_FOR = timedelta(minutes=1)
+RESTING = "limit"  # the one type of ours that stays on the book
 EXITS = (Leg.REDUCE, Leg.CLOSE, Leg.FLATTEN)
 
 
@@ -55,25 +58,31 @@ def forbidden(session: Session, state: BotState, order: Order, now: datetime) ->
         return OrderState.DENIED, "instrument_locked", f"{order.inst_id} is locked: {held[0].reason}"
     if order.deadline is not None and order.deadline < now:
         return OrderState.EXPIRED, "deadline", "the decision is too old"
-    late = _may_still_arrive(session, order, now)
-    if late is not None:
-        return OrderState.DENIED, "late_close", late
+    lost = _may_turn_up(session, order, now)
+    if lost is not None:
+        return OrderState.DENIED, "may_turn_up", lost
     left = _left(session, order)
     return None if left is None else (OrderState.EXPIRED, "left_since", left)
 
 
-def _may_still_arrive(session: Session, order: Order, now: datetime) -> str | None:
-    """A close or stop that was not found. It carries no `expTime`: its bytes may lie somewhere until its signature is
-    too old, and would close what is opened meanwhile. None where there is no such order."""
+def _may_turn_up(session: Session, order: Order, now: datetime) -> str | None:
+    """An order that was taken for absent here a moment ago, where it could still be there or arrive, and would close or
+    double what is opened meanwhile: a stop or close carries no `expTime`, so its bytes may lie somewhere until its
+    signature is too old; an entry may rest on the book and not be shown yet. None where there is no such order."""
     lost = session.scalar(
         select(Order.cl_ord_id)
         .where(
-            Order.account_id == order.account_id, Order.inst_id == order.inst_id,
-            Order.state == OrderState.ABSENT, Order.kind != "order", Order.submitted_at > now - SIGNED_FOR,
+            Order.account_id == order.account_id,
+            Order.inst_id == order.inst_id,
+            Order.state == OrderState.ABSENT,
+            or_(
+                (Order.kind != "order") & (Order.submitted_at > now - SIGNED_FOR),
+                (Order.ord_type == RESTING) & (Order.submitted_at > now - HIDDEN_FOR),
+            ),
         )
         .limit(1)
-    )  # fmt: skip
-    return None if lost is None else f"{lost} was not found, and may arrive until {SIGNED_FOR.seconds} s after its time"
+    )
+    return None if lost is None else f"{lost} was not found and may still turn up"
 
 
 def _left(session: Session, order: Order) -> str | None:

@@ -48,7 +48,7 @@ def last_words(home: Home, service: str) -> str:
         lines = [line for line in file.read().decode(errors="replace").splitlines() if line.strip()]
     if not lines:
         return "it said nothing"
-    return _readable(lines[-1].strip())
+    return _readable(lines[-1].strip()).removeprefix(f"{service}: ")
 
 
 def _readable(line: str) -> str:

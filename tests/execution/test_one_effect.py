@@ -315,7 +315,7 @@ def test_nothing_is_opened_that_a_lost_close_could_still_close(bot):
     bot.look()
     add = bot.intend(BTC, Action.ADD, contracts="0.3")
     assert submit(bot.ctx, add.id) == "denied"
-    assert (bot.order(add.id).last_code, bot.accepted(add.cl_ord_id)) == ("late_close", 0)
+    assert (bot.order(add.id).last_code, bot.accepted(add.cl_ord_id)) == ("may_turn_up", 0)
     with bot.sessions.begin() as session:
         session.get_one(Order, close.id).submitted_at -= SIGNED_FOR
     again = bot.intend(BTC, Action.ADD, contracts="0.3")
