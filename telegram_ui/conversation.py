@@ -4,7 +4,6 @@ Commands run on threads; `/halt` has threads of its own, so that nothing else ca
 command are answered in words that claim nothing.
 """
 
-import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -15,16 +14,16 @@ from sqlalchemy.exc import SQLAlchemyError
 from telegram import Bot, Update
 from telegram.error import BadRequest, TelegramError
 
-from telegram_ui import confirmations, once
+from telegram_ui import confirmations, once, strangers
 from telegram_ui.actions import ACTIONS, asked_by_button
 from telegram_ui.commands.table import Command, find
 from telegram_ui.desk import Answer, Button, Desk, Request
 from telegram_ui.incoming import Incoming, Unheard, parse, read
 from telegram_ui.paging import asked_page, page_buttons, pages
 from telegram_ui.pictures.painter import Painter
-from telegram_ui.sending import keyboard, send_picture, send_text
-from telegram_ui.strangers import Strangers
+from telegram_ui.sending import insist, keyboard, send_picture, send_text
 from telegram_ui.text import escaped
+from telegram_ui.waiting import on_thread
 
 logger = structlog.get_logger()
 T = TypeVar("T")
@@ -34,12 +33,8 @@ GONE = "This button is no longer valid; send the command again."
 STALE = "That message is over a minute old and was not acted on; send it again if you still mean it."
 NOT_CHANGED, NOT_KNOWN = "Nothing was changed.", "Whether it was done is not known."
 HALT = "halt"
-# A database that is cut off says neither yes nor no for a quarter of an hour. Flatten takes up to 20 s of its own.
+# Flatten takes up to 20 s of its own.
 WITHIN_S, HALT_WITHIN_S = 45.0, 10.0
-
-
-class SilentDatabase(SQLAlchemyError):
-    """Neither an answer nor an error in time."""
 
 
 class Conversation:
@@ -49,7 +44,7 @@ class Conversation:
         self._desk = desk
         self._bot = bot
         self._painter = painter
-        self._strangers = Strangers(desk.ctx)
+        self._strangers = strangers.Strangers()
         self._threads = ThreadPoolExecutor(4, "command")
         self._halt_threads = ThreadPoolExecutor(2, "halt")
 
@@ -63,13 +58,23 @@ class Conversation:
         incoming = read(update, self._desk.settings)
         if incoming is Unheard.STRANGER:
             assert update.effective_user is not None
-            await self._run(self._threads, self._strangers.knocked, update.effective_user.id)
+            await self._knocked(update.effective_user.id)
         if isinstance(incoming, Unheard):
             return
         if incoming.pressed:
             await self._pressed(incoming)
         elif incoming.text:
             await self._said(incoming)
+
+    async def _knocked(self, user_id: int) -> None:
+        count = self._strangers.knocked()
+        if not count:
+            return
+        try:
+            await self._run(self._threads, strangers.tell, self._desk.ctx, user_id, count)
+        except SQLAlchemyError as error:
+            logger.warning("stranger_not_told", error=type(error).__name__)
+            self._strangers.not_told(count)
 
     async def _said(self, incoming: Incoming) -> None:
         parsed = parse(incoming.text)
@@ -211,13 +216,13 @@ class Conversation:
             except SQLAlchemyError as error:
                 shown, buttons = list(_no_database(error, "Nothing was done.").blocks), ()
         if shown:
-            await send_text(self._bot, incoming.chat_id, shown[0], buttons)
+            await insist(partial(send_text, self._bot, incoming.chat_id, shown[0], buttons))
         for picture in answer.pictures:
             drawn = await self._painter.draw(picture)
             if drawn is None:
                 await send_text(self._bot, incoming.chat_id, "The picture could not be drawn; the log says why.")
             else:
-                await send_picture(self._bot, incoming.chat_id, drawn, escaped(picture.title))
+                await insist(partial(send_picture, self._bot, incoming.chat_id, drawn, escaped(picture.title)))
 
     async def _safely(
         self,
@@ -233,13 +238,8 @@ class Conversation:
             return _no_database(error, otherwise)
 
     async def _run(self, threads: ThreadPoolExecutor, call: Callable[..., T], *arguments: object) -> T:
-        """On a thread. Raises SilentDatabase when that takes too long; the thread goes on and may still succeed."""
         within_s = HALT_WITHIN_S if threads is self._halt_threads else WITHIN_S
-        working = asyncio.get_running_loop().run_in_executor(threads, partial(call, *arguments))
-        try:
-            return await asyncio.wait_for(working, within_s)
-        except TimeoutError:
-            raise SilentDatabase(f"no answer within {within_s:g} s") from None
+        return await on_thread(threads, within_s, call, *arguments)
 
     async def _acknowledge(self, incoming: Incoming, text: str | None = None) -> None:
         """End the button's waiting mark; a press may be too old for it, which changes nothing."""

@@ -1,16 +1,21 @@
-"""Messages as Telegram takes them: HTML, and plain text where it refuses the HTML."""
+"""Messages as Telegram takes them: HTML; where it refuses that, plain text, cut where it is too long."""
 
+import asyncio
+from collections.abc import Awaitable, Callable
 from html import unescape
 from re import sub
 
 import structlog
 from telegram import Bot, InlineKeyboardButton, InlineKeyboardMarkup, LinkPreviewOptions
-from telegram.error import BadRequest
+from telegram.error import BadRequest, NetworkError
 
 from telegram_ui.desk import Button
+from telegram_ui.text import plain
 
 logger = structlog.get_logger()
 CAPTION = 1024
+PAUSES_S = (1.0, 3.0, 6.0)
+LONGEST = 4096 // 2  # should Telegram count what lies beyond 16 bits as two
 NO_PREVIEW = LinkPreviewOptions(is_disabled=True)
 
 
@@ -31,12 +36,12 @@ async def send_text(
             link_preview_options=NO_PREVIEW,
         )  # fmt: skip
     except BadRequest as error:
-        if "parse entities" not in error.message.lower():
+        if not any(words in error.message.lower() for words in ("parse entities", "too long")):
             raise
         # Better ugly than silent.
-        logger.error("telegram_refused_the_markup", error=error.message)
+        logger.error("telegram_refused_the_text", error=error.message)
         message = await bot.send_message(
-            chat_id, without_markup(text), reply_markup=keyboard(buttons), disable_notification=silent
+            chat_id, plain(without_markup(text), LONGEST), reply_markup=keyboard(buttons), disable_notification=silent
         )
     return message.message_id
 
@@ -47,6 +52,21 @@ async def send_picture(bot: Bot, chat_id: int, png: bytes, caption: str, *, sile
         chat_id, png, caption=caption, parse_mode="HTML", disable_notification=silent, filename="picture.png"
     )
     return message.message_id
+
+
+async def insist(send: Callable[[], Awaitable[int]]) -> None:
+    """Send an answer, again after trouble: twice is better than never. Raises TelegramError after half a minute."""
+    for pause_s in PAUSES_S:
+        try:
+            await send()
+        except NetworkError as error:
+            if isinstance(error, BadRequest):
+                raise
+            logger.warning("answer_not_taken", error=error.message, again_in_s=pause_s)
+            await asyncio.sleep(pause_s)
+        else:
+            return
+    await send()
 
 
 def without_markup(text: str) -> str:

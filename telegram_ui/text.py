@@ -73,6 +73,11 @@ def coin(inst_id: str) -> str:
     return plain(inst_id).split("-")[0]
 
 
+def shown_bar(bar: str) -> str:
+    """1D of OKX's 1Dutc."""
+    return bar.removesuffix("utc")
+
+
 def plural(count: int, one: str, many: str | None = None) -> str:
     """1 trade, 2 trades"""
     return f"{count:,} {one if count == 1 else many or one + 's'}"
@@ -102,6 +107,27 @@ def duration(span: timedelta) -> str:
     if days == 0:
         return f"{hours} h {minutes % 60} min" if minutes % 60 else f"{hours} h"
     return f"{days} d {hours % 24} h" if hours % 24 else f"{days} d"
+
+
+def first_of(lines: Sequence[str], room: int, more: str) -> list[str]:
+    """As many of the lines as fit into so many characters; then how many more there are, `more` naming them."""
+    kept: list[str] = []
+    for line in lines:
+        room -= len(html.unescape(line)) + 1
+        if room < 0:
+            return [*kept, f"… and {plural(len(lines) - len(kept), f'more {more}', f'more {more}s')}"]
+        kept.append(line)
+    return kept
+
+
+def pieces(text: str, at_most: int = 3000) -> list[str]:
+    """Long text in pieces of whole lines."""
+    found = [""]
+    for line in text.split("\n"):
+        if found[-1] and len(found[-1]) + len(line) >= at_most:
+            found.append("")
+        found[-1] += ("\n" if found[-1] else "") + line
+    return found
 
 
 def pairs(rows: Iterable[tuple[str, str]]) -> str:

@@ -7,7 +7,7 @@ that the message may have been shown.
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import and_, func, or_, select, update
+from sqlalchemy import and_, case, func, not_, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from execution.context import ExecutionContext
@@ -19,17 +19,26 @@ ENDED = ("sent", "refused")
 
 
 def pending(ctx: ExecutionContext, chat_id: int) -> list[Pending]:
-    """What this chat has not seen, oldest first."""
+    """What this chat has not seen, oldest first; however much waits, all that is CRITICAL comes before it.
+
+    What was being sent without an answer again and again, and perhaps shown each time, pauses: 4 s, 8 s, up to 64 s.
+    """
     mine = and_(TelegramDelivery.alert_id == Alert.id, TelegramDelivery.chat_id == chat_id)
+    pause_s = func.power(2, func.least(TelegramDelivery.attempts, 6))
+    paused = and_(
+        TelegramDelivery.state == "sending",
+        TelegramDelivery.attempts > 1,
+        TelegramDelivery.tried_at + func.make_interval(0, 0, 0, 0, 0, 0, pause_s) > ctx.clock.wall_now(),
+    )
     query = (
         select(Alert.id, Alert.kind, Alert.severity, Alert.inst_id, Alert.created_at, TelegramDelivery.state)
         .outerjoin(TelegramDelivery, mine)
         .where(
             Alert.account_id == ctx.account_id,
             Alert.delivered_at.is_(None),
-            or_(TelegramDelivery.state.is_(None), TelegramDelivery.state.not_in(ENDED)),
+            or_(TelegramDelivery.state.is_(None), and_(TelegramDelivery.state.not_in(ENDED), not_(paused))),
         )
-        .order_by(Alert.id)
+        .order_by(case((Alert.severity == "CRITICAL", 0), else_=1), Alert.id)
         .limit(AT_ONCE)
     )
     with ctx.sessions() as session:

@@ -9,7 +9,6 @@ import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
-from functools import partial
 from time import monotonic
 from typing import TypeVar
 
@@ -26,6 +25,7 @@ from telegram_ui.alerts.wording import Wording, word
 from telegram_ui.desk import Desk
 from telegram_ui.pictures.painter import Painter
 from telegram_ui.sending import CAPTION, send_picture, send_text, without_markup
+from telegram_ui.waiting import on_thread
 
 logger = structlog.get_logger()
 T = TypeVar("T")
@@ -34,6 +34,7 @@ HEALTH_EVERY_S = 15.0
 FORGET_EVERY_S = 86400.0
 UNREACHABLE_S = 600.0
 DATABASE_PATIENCE_S = 15.0
+WITHIN_S = 30.0
 
 
 class AlertService:
@@ -68,15 +69,18 @@ class AlertService:
 
     async def _deliver_for_ever(self) -> None:
         while True:
+            began = monotonic()
             try:
                 await self._thread(gathering.gather_rows, self._desk.ctx)
                 await self._streams()
                 await self.deliver()
                 await self._database_is_back()
             except SQLAlchemyError as error:
-                await self._database_is_away(error)
+                await self._database_is_away(error, began)
             except TelegramError as error:
                 logger.warning("alerts_not_delivered", error=str(error))
+            except Exception:  # whatever it is, alerts go on
+                logger.exception("alerts_failed")
             await asyncio.sleep(EVERY_S)
 
     async def _look_for_ever(self) -> None:
@@ -89,6 +93,8 @@ class AlertService:
                     forgotten = monotonic()
             except SQLAlchemyError as error:
                 logger.warning("health_not_checked", error=type(error).__name__)
+            except Exception:
+                logger.exception("health_failed")
             await asyncio.sleep(HEALTH_EVERY_S)
 
     async def deliver(self) -> None:
@@ -165,10 +171,10 @@ class AlertService:
         except (RedisError, OSError) as error:
             self._desk.present.failed(error)
 
-    async def _database_is_away(self, error: SQLAlchemyError) -> None:
-        """PostgreSQL holds the alerts; that it is away can only be said from memory."""
+    async def _database_is_away(self, error: SQLAlchemyError, began: float) -> None:
+        """PostgreSQL holds the alerts; that it is away, or silent since `began`, can only be said from memory."""
         logger.warning("alerts_wait_for_the_database", error=type(error).__name__)
-        self._failing_since = self._failing_since or monotonic()
+        self._failing_since = self._failing_since or began
         if self._told_of_database or monotonic() - self._failing_since < DATABASE_PATIENCE_S:
             return
         self._told_of_database = True
@@ -188,7 +194,7 @@ class AlertService:
                 logger.warning("alert_not_delivered", chat_id=chat_id, error=str(error))
 
     async def _thread(self, call: Callable[..., T], *arguments: object) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._threads, partial(call, *arguments))
+        return await on_thread(self._threads, WITHIN_S, call, *arguments)
 
 
 def _certainly_not_taken(error: NetworkError) -> bool:

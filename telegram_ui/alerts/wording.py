@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 
+import structlog
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
@@ -24,6 +25,7 @@ from telegram_ui.text import (
     day_time,
     duration,
     escaped,
+    first_of,
     money,
     pairs,
     percent,
@@ -33,8 +35,10 @@ from telegram_ui.text import (
 )
 from trading.playbook import Change
 
+logger = structlog.get_logger()
 LISTED = 10
-MOST_CHANGES = 12
+ROOM = 2200
+LONGEST_URL = 200
 DAY = timedelta(days=1)
 
 
@@ -65,10 +69,13 @@ def word(desk: Desk, batch: Batch) -> Wording:
 
 def _single(desk: Desk, session: Session, row: Alert) -> tuple[str, Subject | None]:
     made = _MADE.get(row.kind)
-    if made is not None:
-        found = made(desk, session, row)
-        if found is not None:
-            return found
+    try:
+        found = made(desk, session, row) if made is not None else None
+    except (LookupError, ValueError, TypeError, ArithmeticError):  # of what it tells of; the alert itself must go out
+        logger.exception("alert_not_worded", alert_id=row.id, kind=row.kind)
+        found = None
+    if found is not None:
+        return found
     where = f" · {bold(coin(row.inst_id))}" if row.inst_id else ""
     return (
         f"{MARKS[row.severity]} {bold(_title(row.kind))}{where}\n{escaped(row.message, 1500)}\n{_foot(row, desk)}",
@@ -143,16 +150,22 @@ def _reflected(desk: Desk, session: Session, row: Alert) -> tuple[str, Subject |
     if version is not None:
         changes = [Change.model_validate(each) for each in version.diff]
         lines.append(f"Playbook version {version.version}, {plural(len(changes), 'change')}:")
-        lines += [change_line(change) for change in changes[:MOST_CHANGES]]
+        lines += first_of([change_line(change) for change in changes], ROOM, "change")
     return "\n".join([*lines, _foot(row, desk)]), None
 
 
 def _researched(desk: Desk, _session: Session, row: Alert) -> tuple[str, Subject | None]:
-    """Somebody else's words, marked as such."""
-    lines = [f"🔎 {bold(row.payload.get('question', 'Research'))}", f"<i>{escaped(row.message, 2500)}</i>"]
+    """Somebody else's words, marked as such. An address that is too long is left out: half of one leads nowhere."""
+    lines = [
+        f"🔎 <b>{escaped(row.payload.get('question', 'Research'), 300)}</b>",
+        f"<i>{escaped(row.message, 2200)}</i>",
+    ]
     sources = row.payload.get("sources") or []
     for each in sources[:5]:
-        lines.append(f"• {escaped(each.get('title') or 'source', 80)} {escaped(each.get('url', ''), 200)}")
+        url = each.get("url", "")
+        lines.append(
+            f"• {escaped(each.get('title') or 'source', 80)} {escaped(url) if len(url) <= LONGEST_URL else ''}"
+        )
     return "\n".join([*lines, _foot(row, desk)]), None
 
 

@@ -51,9 +51,9 @@ class Painter:
 
 def _end(pool: ProcessPoolExecutor) -> None:
     processes = list((pool._processes or {}).values())
-    pool.shutdown(wait=False, cancel_futures=True)
+    pool.shutdown(wait=False)  # what waits in it ends as broken, not as cancelled: that would end whoever waits
     for process in processes:
-        process.terminate()
+        process.kill()
 
 
 def _prepare() -> None:

@@ -21,6 +21,7 @@ from models import (
     CandleRow,
     LlmCall,
     PerformanceSnapshot,
+    PlaybookVersion,
     ReadingPosition,
     Reflection,
     RiskVerdict,
@@ -36,6 +37,7 @@ from telegram_ui.alerts.wording import word
 from telegram_ui.desk import Desk
 from telegram_ui.pictures.painter import Painter
 from telegram_ui.present import Present
+from telegram_ui.sending import send_text
 from telegram_ui.service import build_application
 from tests.feeds.conftest import until
 from tests.telegram_ui.conftest import GUEST, OWNER, alone, golden
@@ -130,6 +132,17 @@ def test_a_message_taken_without_an_answer_is_repeated_with_a_word(seeded, api):
     assert states(seeded) == ["sent"]
 
 
+def test_a_message_taken_again_and_again_without_an_answer_does_not_become_a_storm(seeded, api):
+    api.faults.append(Fault("lost", "sendMessage", 10))
+    raise_alert(seeded, "halted?", "CRITICAL")
+    rounds(seeded, 4)
+    assert len(alone(api)) == 2
+    with seeded.ctx.sessions.begin() as session:
+        session.execute(update(TelegramDelivery).values(tried_at=TelegramDelivery.tried_at - timedelta(seconds=5)))
+    rounds(seeded, 4)
+    assert len(alone(api)) == 3
+
+
 def test_a_bot_killed_while_it_sent_says_that_it_may_repeat(seeded, api):
     alert_id = raise_alert(seeded, "in between", "CRITICAL")
     outbox.begin(seeded.ctx, OWNER, [alert_id])
@@ -185,6 +198,65 @@ def test_a_text_telegram_refuses_for_good_does_not_stop_the_others(seeded, api):
     rounds(seeded, 2)
     assert states(seeded) == ["sent", "sent", "sent"]
     assert api.refused == []
+
+
+@pytest.mark.parametrize("changes", [{"telegram_user_ids": (), "telegram_quiet_hours": "15:00-16:00"}])
+def test_however_much_waits_the_critical_comes_through(seeded, api):
+    with seeded.ctx.sessions.begin() as session:
+        now = seeded.ctx.clock.wall_now()
+        rows = [
+            Alert(account_id=seeded.ctx.account_id, kind="news", severity="INFO", message="n", created_at=now)
+            for _ in range(outbox.AT_ONCE)
+        ]
+        session.add_all(rows)
+    raise_alert(seeded, "no stop", "CRITICAL")
+    rounds(seeded)
+    assert ["no stop" in text for text in alone(api)] == [True]
+
+
+@pytest.mark.parametrize("kind", ["trade_closed", "reflection"])
+def test_an_alert_that_cannot_be_worded_is_told_plainly_and_stops_no_other(seeded, api, kind):
+    with seeded.ctx.sessions.begin() as session:
+        session.get_one(Trade, 6).plan = {"stop_loss": "nowhere"}
+        session.execute(update(PlaybookVersion).values(diff=[{"unheard": "of"}]))
+    raise_alert(seeded, "what it said", kind=kind, payload={"trade_id": 6, "changed_to": 2})
+    raise_alert(seeded, "the next one")
+    rounds(seeded)
+    assert ["what it said" in text or "the next one" in text for text in alone(api)] == [True, True]
+
+
+def test_the_tasks_outlive_what_nobody_expected(talk, bot, desk, monkeypatch):
+    monkeypatch.setattr(outbox, "settle", lambda *_: 1 / 0)
+    monkeypatch.setattr(health, "check", lambda *_: 1 / 0)
+    raise_alert(desk, "now")
+    talk.wait(lambda: talk.calls.count("getUpdates") > 5)
+    monkeypatch.undo()
+    talk.wait(lambda: any("now" in text for text in alone(talk)))
+
+
+def test_the_longest_of_everything_is_taken_by_telegram(seeded, api):
+    """As a model may fill every field it is given."""
+    with seeded.ctx.sessions.begin() as session:
+        long = [{"path": f"lessons.{n}" + "p" * 120, "before": "&" * 300, "after": "<" * 300} for n in range(20)]
+        session.execute(update(PlaybookVersion).values(diff=long))
+    sources = [{"title": "t" * 100, "url": "https://example.com/" + "u" * 170}] * 5
+    raise_alert(seeded, "m" * 2000, kind="reflection", payload={"changed_to": 2})
+    raise_alert(seeded, "&" * 5000, kind="research", payload={"question": "q" * 500, "sources": sources})
+    rounds(seeded)
+    assert api.refused == []
+    assert states(seeded) == ["sent", "sent"]
+    assert "20 changes" in alone(api)[0]
+    assert "… and 16 more changes" in alone(api)[0]
+
+
+@pytest.mark.parametrize("text", ["<b>" + "é" * 5000 + "</b>", "<pre>" + "🚨" * 4097 + "</pre>"])
+def test_a_text_that_is_too_long_all_the_same_is_cut_and_said(seeded, api, text):
+    async def run():
+        async with build_application(seeded).bot as bot:
+            await send_text(bot, OWNER, text)
+
+    asyncio.run(run())
+    assert alone(api)[0].endswith("…")
 
 
 def wording(desk, alert_id, kind, severity="INFO"):

@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 import psutil
 import pytest
 
+from telegram_ui.pictures import painter
 from telegram_ui.pictures.drawing import draw, equity_axis
 from telegram_ui.pictures.painter import Painter
 from telegram_ui.pictures.style import canvas
@@ -82,6 +83,31 @@ def test_a_painter_that_dies_costs_one_picture_and_leaves_nobody_behind():
 
     first, second, third = asyncio.run(run())
     assert (first is not None, second, third == first) == (True, None, True)
+    assert psutil.wait_procs(painters(before), timeout=10)[1] == []
+
+
+def test_a_painter_that_hangs_cancels_nobody_who_waits_behind(monkeypatch):
+    """A cancelled wait would end the task that waits: that of the alerts, for ever."""
+    subject = SUBJECTS["a fall"]
+    before = {process.pid for process in painters(())}
+
+    async def run():
+        drawing = Painter()
+        await drawing.draw(subject)
+        for process in painters(before):
+            process.suspend()
+        monkeypatch.setattr(painter, "WITHIN_S", 1.0)
+        tasks = [asyncio.create_task(drawing.draw(subject))]
+        await asyncio.sleep(0)
+        monkeypatch.setattr(painter, "WITHIN_S", 60.0)
+        tasks += [asyncio.create_task(drawing.draw(subject)) for _ in range(4)]
+        ended = await asyncio.gather(*tasks, return_exceptions=True)
+        again = await drawing.draw(subject)
+        drawing.close()
+        return ended, again
+
+    ended, again = asyncio.run(run())
+    assert (ended, again is not None) == ([None] * 5, True)
     assert psutil.wait_procs(painters(before), timeout=10)[1] == []
 
 

@@ -3,6 +3,7 @@
 import os
 import re
 import signal
+from contextlib import contextmanager
 from datetime import timedelta
 
 import pytest
@@ -10,6 +11,7 @@ from sqlalchemy import func, select, text, update
 
 from models import Alert, AuditEntry, BotState, Order, TelegramConfirmation, TelegramUpdate
 from telegram_ui import conversation
+from telegram_ui.alerts import service
 from telegram_ui.confirmations import WITHIN
 from tests.telegram_ui.conftest import GUEST, OWNER, STRANGER, Talk, alone
 
@@ -94,6 +96,20 @@ def test_strangers_get_no_answer_and_cause_one_alert(talk, bot, more):
         assert session.scalar(select(func.count()).select_from(TelegramUpdate)) == 1  # the owner's
     assert len(alerts) == 1
     assert f"user id {STRANGER}" in alerts[0].message
+
+
+def test_a_stranger_is_told_of_though_the_database_was_away_when_he_knocked(talk, bot, desk):
+    with bot.sessions.begin() as session:
+        session.execute(text("ALTER TABLE alerts RENAME TO hidden"))
+    try:
+        talk.taken(talk.hear(STRANGER, "/status"))
+        talk.hear(OWNER, "/alerts")
+        talk.wait(lambda: any("database does not answer" in each for each in alone(talk)))
+    finally:
+        with bot.sessions.begin() as session:
+            session.execute(text("ALTER TABLE hidden RENAME TO alerts"))
+    talk.hear(STRANGER, "/status")
+    talk.wait(lambda: any("(user id 666, 2 so far)" in each for each in alone(talk)))
 
 
 def test_a_listed_user_is_not_heard_in_a_group_nor_by_an_edit(talk, bot):
@@ -276,12 +292,11 @@ def test_a_tightened_limit_is_confirmed_stored_and_never_loosened(talk, bot):
     assert (actor, detail) == (f"telegram:{OWNER}", {"key": "max_open_positions", "before": "3", "after": "1"})
 
 
-def test_halt_answers_that_nothing_is_known_when_the_database_hangs(talk, bot, monkeypatch):
-    """As a cut network leaves it: connected, and silent."""
-    monkeypatch.setattr(conversation, "HALT_WITHIN_S", 1.0)
-    talk.hear(OWNER, "/status")
-    talk.wait(lambda: any("Running" in said for said in alone(talk)))
+@contextmanager
+def silent(bot):
+    """Every connection there is, stopped, as a cut network leaves them; a new one waits for a lock."""
     with bot.sessions() as session:
+        session.execute(text("LOCK TABLE bot_state IN ACCESS EXCLUSIVE MODE"))
         hung = session.scalars(
             text("SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()")
         ).all()
@@ -289,14 +304,33 @@ def test_halt_answers_that_nothing_is_known_when_the_database_hangs(talk, bot, m
         for pid in hung:
             os.kill(pid, signal.SIGSTOP)
         try:
-            talk.hear(OWNER, "/halt")
-            talk.wait(lambda: any("Whether the halt took effect is NOT known" in said for said in alone(talk)), 30)
+            yield
         finally:
             for pid in hung:
                 os.kill(pid, signal.SIGCONT)
+
+
+def test_halt_answers_that_nothing_is_known_when_the_database_hangs(talk, bot, monkeypatch):
+    """As a cut network leaves it: connected, and silent."""
+    monkeypatch.setattr(conversation, "HALT_WITHIN_S", 1.0)
+    talk.hear(OWNER, "/status")
+    talk.wait(lambda: any("Running" in said for said in alone(talk)))
+    with silent(bot):
+        talk.hear(OWNER, "/halt")
+        talk.wait(lambda: any("Whether the halt took effect is NOT known" in said for said in alone(talk)), 30)
     talk.hear(OWNER, "/halt again")
     talk.wait(lambda: any("alted" in said and "No entry" in said for said in alone(talk)), 30)
     assert bot.state().halted
+
+
+def test_a_database_that_hangs_is_told_of_unasked(talk, bot, monkeypatch):
+    monkeypatch.setattr(service, "WITHIN_S", 1.0)
+    monkeypatch.setattr(service, "DATABASE_PATIENCE_S", 0.5)
+    talk.hear(OWNER, "/status")
+    talk.wait(lambda: any("Running" in said for said in alone(talk)))
+    with silent(bot):
+        talk.wait(lambda: any("The database does not answer.</b> No entry" in said for said in alone(talk)), 30)
+    talk.wait(lambda: any("The database answers again" in said for said in alone(talk)), 60)
 
 
 def test_halt_answers_that_nothing_is_known_when_the_database_is_away(talk, bot, desk):
