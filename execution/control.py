@@ -15,6 +15,7 @@ from execution.halting import (
     rebased_by_resume,
     resume,
     set_state,
+    which,
 )
 from execution.playbook import edit_playbook, rollback_playbook
 from execution.reflection_windows import ask_reflection
@@ -43,4 +44,5 @@ __all__ = [
     "settle",
     "tighten_limit",
     "unlock",
+    "which",
 ]

@@ -94,15 +94,23 @@ def halt(
     return answer
 
 
-def resume(ctx: ExecutionContext, *, actor: str, channel: str) -> str:
+def which(state: BotState) -> dict[str, str]:
+    """Which halt this is, to be given back to `resume`."""
+    return {"kind": state.halt_kind or "", "since": state.halted_at.isoformat() if state.halted_at else ""}
+
+
+def resume(ctx: ExecutionContext, *, actor: str, channel: str, only: dict[str, str] | None = None) -> str:
     """Allow entries again; the baseline that was breached starts anew. Returns what was lifted.
 
-    Raises Refused with the reason while an order's outcome is unknown or the account is not known.
+    Raises Refused with the reason while an order's outcome is unknown or the account is not known, and where the halt
+    is another one than `only`: whoever decided did not know of it.
     """
     with ctx.sessions.begin() as session:
         state = session.get_one(BotState, ctx.account_id, with_for_update=True)
         if not state.halted and (state.day is None or state.day_baseline is not None):
             raise Refused("the bot is not halted")
+        if only is not None and which(state) != only:
+            raise Refused("the halt is another one than when you were asked")
         unknown = session.scalars(
             select(Order.cl_ord_id).where(Order.account_id == ctx.account_id, Order.state == OrderState.UNKNOWN)
         ).all()

@@ -34,25 +34,23 @@ def resume(desk: Desk, request: Request) -> Answer:
     if not state.halted and (state.day is None or state.day_baseline is not None):
         return Answer.of("The bot is not halted.")
     if state.halted and state.halt_kind == "manual":
-        return resumed(desk, request, {})
+        return resumed(desk, request, control.which(state))
     why = f"{state.halt_kind}: {state.halt_reason}" if state.halted else "no baseline for today"
     lines = [
         f"Entries are refused ({escaped(why)}).",
         *([f"Resuming re-bases: {bold(words)}."] if (words := _rebased_words(desk, state)) else []),
         "Let it trade again?",
     ]
-    return Answer(("\n".join(lines),), question=Question("resume", _halt_of(state)))
+    return Answer(("\n".join(lines),), question=Question("resume", control.which(state)))
 
 
 def resumed(desk: Desk, request: Request, detail: dict[str, str]) -> Answer:
     """The second step. Refused when another halt has come since the question was asked."""
     with desk.ctx.sessions() as session:
         state = session.get_one(BotState, desk.ctx.account_id)
-    if detail and detail != _halt_of(state):
-        return Answer.of("Not resumed: the halt is another one than when you were asked. /status")
     words = _rebased_words(desk, state)
     try:
-        lifted = control.resume(desk.ctx, actor=request.actor, channel="telegram")
+        lifted = control.resume(desk.ctx, actor=request.actor, channel="telegram", only=detail)
     except Refused as refusal:
         return Answer.of(f"Not resumed: {escaped(refusal)}")
     rebased = f"\nRe-based: {words}." if words else ""
@@ -92,11 +90,6 @@ def _lines(answer: FlattenAnswer) -> list[str]:
     if answer.untouched:
         lines.append(f"Not ours, left alone: {escaped(', '.join(answer.untouched))}")
     return lines
-
-
-def _halt_of(state: BotState) -> dict[str, str]:
-    """Which halt this is."""
-    return {"kind": state.halt_kind or "", "since": state.halted_at.isoformat() if state.halted_at else ""}
 
 
 def _rebased_words(desk: Desk, state: BotState) -> str:

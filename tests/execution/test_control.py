@@ -118,6 +118,18 @@ def test_resume_lifts_and_says_who(bot):
     assert [(a.action, a.actor, a.channel) for a in actions][-1] == ("resume", "tester", "telegram")
 
 
+def test_resume_lifts_no_other_halt_than_the_one_that_was_judged(bot):
+    halted(bot)
+    judged = control.which(bot.state())
+    control.resume(bot.ctx, actor="tester", channel="cli")
+    control.halt(bot.ctx, reason="I3", kind="invariant", actor="bot", channel="bot")
+    with pytest.raises(Refused, match="another one"):
+        control.resume(bot.ctx, actor="tester", channel="telegram", only=judged)
+    assert bot.state().halted
+    control.resume(bot.ctx, actor="tester", channel="telegram", only=control.which(bot.state()))
+    assert not bot.state().halted
+
+
 def test_resume_refuses_while_an_outcome_is_unknown(bot):
     order = bot.intend(BTC)
     bot.fault("request_lost", "/api/v5/trade/order")
