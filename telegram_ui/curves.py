@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from models import BotState, CandleRow, PerformanceSnapshot, Position, Trade
 from telegram_ui.desk import Desk
 from telegram_ui.pictures.subjects import Bar, CandleChart, EquityCurve, Level, Mark
-from telegram_ui.text import coin, price
+from telegram_ui.text import coin, price, shown_bar
 from trading.candle import BAR_SECONDS
 from trading.performance import Outcome, buy_and_hold
 
@@ -110,7 +110,7 @@ def candle_chart(
     ).all()
     levels, notes = _plan(session, desk.ctx.account_id, inst_id, trade)
     return CandleChart(
-        title=f"{coin(inst_id)} {bar} · {price(rows[-1].close)}",
+        title=f"{coin(inst_id)} {shown_bar(bar)} · {price(rows[-1].close)}",
         bar_seconds=BAR_SECONDS[bar],
         bars=tuple(Bar(r.ts, float(r.open), float(r.high), float(r.low), float(r.close)) for r in rows),
         entries=tuple(

@@ -181,13 +181,14 @@ def _concluded(
     """The columns of the reflection; writes the new version of the playbook if there is one."""
     ruling = ruling_version(session, ctx.account_id)
     assert ruling is not None, "start-up writes the first version"
+    looked_at = f"{len(request.trades)} closed trade{'' if len(request.trades) == 1 else 's'}"
     values: dict[str, Any] = {
         "statistics": {
             kind: {name: each.model_dump(mode="json") for name, each in groups.items()}
             for kind, groups in request.statistics.items()
         }
         | {"calibration": [each.model_dump(mode="json") for each in request.calibration]},
-        "text": f"{len(request.trades)} closed trades",
+        "text": looked_at,
         "playbook_version": ruling.version,
         "llm_call_id": result.llm_call_id,
     }
@@ -199,7 +200,7 @@ def _concluded(
     evidence = Evidence(by_id(request.trades), request.used, request.limits, request.at)
     after, judged = judge_patch(expire(before, request.at), result.patch, evidence)
     after = recalibrated(after, request.trades, request.at)
-    values["text"] = f"{len(request.trades)} closed trades: {result.patch.summary}"
+    values["text"] = ": ".join(filter(None, (looked_at, result.patch.summary)))
     values["patch"] = _stored(result, judged, author)
     accepted = [one for one in judged if one.accepted]
     refused = [f"{one.change.path}: {one.why}" for one in judged if not one.accepted] + list(result.unreadable)

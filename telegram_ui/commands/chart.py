@@ -5,7 +5,7 @@ from sqlalchemy import select
 from models import Position
 from telegram_ui import curves
 from telegram_ui.desk import Answer, Desk, Request
-from telegram_ui.text import coin, escaped
+from telegram_ui.text import coin, escaped, shown_bar
 from trading.candle import BAR_SECONDS
 
 
@@ -14,7 +14,7 @@ def chart(desk: Desk, request: Request) -> Answer:
     words = list(request.words)
     if len(words) > 2:
         return Answer.of("One instrument, one timeframe: /chart BTC 15m")
-    bars = {name.lower(): name for name in BAR_SECONDS}
+    bars = {shown_bar(name).lower(): name for name in BAR_SECONDS}
     bar = desk.settings.decision_bar
     if words and words[-1].lower() in bars:
         bar = bars[words.pop().lower()]  # type: ignore[assignment]
@@ -31,10 +31,10 @@ def chart(desk: Desk, request: Request) -> Answer:
         if inst_id is None or len(words) > 1:
             known = ", ".join(coin(name) for name in desk.settings.instruments)
             return Answer.of(f"There is no {escaped(words[-1], 40)} here. Instruments: {known}; timeframes: "
-                             f"{', '.join(BAR_SECONDS)}.")  # fmt: skip
+                             f"{', '.join(map(shown_bar, BAR_SECONDS))}.")  # fmt: skip
         picture = curves.candle_chart(desk, session, inst_id, bar)
     if picture is None:
-        return Answer.of(f"No {bar} candles of {coin(inst_id)} are stored yet.")
+        return Answer.of(f"No {shown_bar(bar)} candles of {coin(inst_id)} are stored yet.")
     return Answer((), pictures=(picture,))
 
 

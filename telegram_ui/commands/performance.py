@@ -84,18 +84,18 @@ def _groups(name: str, groups: dict[str, TradeStatistics]) -> str:
 
 
 def _model_cost(session: Session, desk: Desk, since: datetime | None) -> Decimal:
-    """USD for models since the wall time at which that market time was first written down."""
+    """USD for models since the hour before that market time was written down; all, if none was."""
     query = select(func.sum(func.coalesce(LlmCall.cost_usd, LlmCall.reserved_usd))).where(
         LlmCall.account_id == desk.ctx.account_id
     )
     if since is not None:
         began = session.scalar(
-            select(func.min(PerformanceSnapshot.created_at)).where(
-                PerformanceSnapshot.account_id == desk.ctx.account_id, PerformanceSnapshot.slot >= since
+            select(func.max(PerformanceSnapshot.created_at)).where(
+                PerformanceSnapshot.account_id == desk.ctx.account_id, PerformanceSnapshot.slot <= since
             )
         )
         if began is not None:
-            query = query.where(LlmCall.created_at >= began)
+            query = query.where(LlmCall.created_at > began)
     return Decimal(session.scalar(query) or 0)
 
 

@@ -9,11 +9,12 @@ from execution import control
 from execution.errors import Refused
 from models import PlaybookVersion
 from telegram_ui.desk import Answer, Desk, Question, Request
-from telegram_ui.text import bold, day_time, escaped, plural
+from telegram_ui.text import bold, day_time, escaped, first_of, pieces, plural
 from trading.playbook import Change, Playbook, diff, render
 
 USAGE = "/playbook, /playbook diff 1 2, or /playbook rollback 1"
 MOST_CHANGES = 60
+ROOM = 2500
 
 
 def playbook(desk: Desk, request: Request) -> Answer:
@@ -57,7 +58,7 @@ def _show(desk: Desk) -> Answer:
     at = day_time(row.created_at, desk.zone)
     head = f"{bold(f'Playbook version {row.version}')} · by {escaped(row.author)}, {at}\n{escaped(row.reason)}"
     paragraphs = render(Playbook.model_validate(row.content)).split("\n\n")
-    return Answer((head, *(escaped(part, 3000) for part in paragraphs)))
+    return Answer((head, *(escaped(part, 3000) for paragraph in paragraphs for part in pieces(paragraph))))
 
 
 def _difference(desk: Desk, numbers: list[int]) -> Answer:
@@ -90,11 +91,13 @@ def _ask_rollback(desk: Desk, number: int) -> Answer:
         wanted = _version(session, desk.ctx.account_id, number)
     if active is None or wanted is None:
         return Answer.of(f"There is no version {number}.")
+    if number == active.version:
+        return Answer.of(f"Version {number} is the one in force.")
     changes = diff(Playbook.model_validate(active.content), Playbook.model_validate(wanted.content))
     if not changes:
         return Answer.of(f"Version {number} says what version {active.version} says.")
     lines = [f"Go from version {active.version} back to {bold(number)}? {plural(len(changes), 'change')}:"]
-    lines += [change_line(change) for change in changes[:8]]
+    lines += first_of([change_line(change) for change in changes], ROOM, "change")
     return Answer(("\n".join(lines),), question=Question("rollback", {"version": str(number)}))
 
 

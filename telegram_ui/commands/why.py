@@ -53,7 +53,9 @@ def _cycle(session: Session, account_id: int, cycle_id: int | None) -> DecisionC
 
 def _head(cycle: DecisionCycle, desk: Desk) -> str:
     ended = cycle.outcome or f"still at {cycle.stage}"
-    by = f"\nby {escaped(cycle.analyst)}, playbook v{cycle.playbook_version}" if cycle.analyst else ""
+    by = f"\nby {escaped(cycle.analyst)}" if cycle.analyst else ""
+    if cycle.playbook_version is not None:  # none was read where nothing was to be decided
+        by += f", playbook v{cycle.playbook_version}"
     head = f"{bold(coin(cycle.inst_id))} {day_time(cycle.slot, desk.zone)} · cycle {cycle.id} → {bold(ended)}"
     reason = cycle.reason or "no reason stored"
     if reason == (cycle.decision or {}).get("reasoning"):  # said below, in full

@@ -182,6 +182,14 @@ def proposing(*changes, summary="Momentum loses in a ranging market."):
     return lambda _: {"summary": summary, "changes": list(changes)}
 
 
+def test_one_trade_is_one_and_nothing_said_is_not_introduced(school, opus, api):
+    api.say = proposing(summary="")
+    school.closes([1.0])
+    window = control.ask_reflection(school.execution(), actor="ada", channel="cli")
+    assert learning.reflect_asked(school, opus, int(window.rpartition(":")[2])) == window
+    assert [row.text for row in school.deep()] == ["1 closed trade"]
+
+
 def smaller(ids, size=4.0, **more):
     return {"kind": "strategy_size", "strategy": "momentum", "size_pct": size, "trade_ids": ids, "reason": "It loses.",
             **more}  # fmt: skip

@@ -5,7 +5,7 @@ from datetime import timedelta
 from decimal import Decimal
 
 import pytest
-from sqlalchemy import delete, update
+from sqlalchemy import delete, func, select, update
 
 from models import (
     Alert,
@@ -14,6 +14,8 @@ from models import (
     LlmCall,
     Order,
     OrderEvent,
+    PerformanceSnapshot,
+    PlaybookVersion,
     Position,
     RiskVerdict,
     ScreenerLog,
@@ -63,7 +65,7 @@ ASKED = {
     "flatten-all": "/flatten all",
     "flatten-nonsense": "/flatten btc",
     "chart-unknown": "/chart DOGE",
-    "chart-no-candles": "/chart BTC 4h",
+    "chart-no-candles": "/chart BTC 1d",
     "help": "/help",
     "start": "/start",
 }
@@ -127,6 +129,31 @@ def test_an_empty_bot_has_an_answer_to_everything(seeded):
             ("/status", "/positions", "/trades", "/why", "/costs", "/alerts", "/flatten",
              "/performance 30d")]  # fmt: skip
     golden("empty", "\n".join(said))
+
+
+def test_a_decision_that_read_no_playbook_names_none(seeded):
+    with seeded.ctx.sessions.begin() as session:
+        session.execute(update(DecisionCycle).values(playbook_version=None))
+    head, *_ = ask(seeded, "/why 1").blocks
+    assert head.endswith("\nby claude")
+
+
+def test_the_models_of_a_bot_younger_than_the_span_cost_what_they_cost(seeded):
+    with seeded.ctx.sessions.begin() as session:
+        young = seeded.ctx.clock.wall_now() - timedelta(hours=1)
+        session.execute(delete(PerformanceSnapshot).where(PerformanceSnapshot.slot < young))
+        (total,) = session.scalars(select(func.sum(func.coalesce(LlmCall.cost_usd, LlmCall.reserved_usd))))
+    assert re.search(r"Models, USD +([\d.]+)", shown(ask(seeded, "/performance 7d")))[1] == f"{total:.4f}"
+
+
+def test_a_long_playbook_is_shown_whole(seeded):
+    lessons = [{"text": f"lesson {n}: " + "w" * 250} for n in range(18)]
+    with seeded.ctx.sessions.begin() as session:
+        row = session.scalars(select(PlaybookVersion).where(PlaybookVersion.active)).one()
+        row.content = row.content | {"lessons": lessons}
+    answer = ask(seeded, "/playbook")
+    assert [f"lesson {n}:" in shown(answer) for n in range(18)] == [True] * 18
+    assert all(len(page) <= 3500 for page in pages(answer.blocks))
 
 
 def test_a_guest_gets_no_buttons_that_change_something(week):
