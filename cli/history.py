@@ -19,6 +19,8 @@ app = typer.Typer(no_args_is_help=True)
 history_app = typer.Typer(no_args_is_help=True, help="Candles of the past: download from OKX, import from files.")
 app.add_typer(history_app, name="history")
 
+FIRST_YEAR, LAST_YEAR = 2009, 2100
+
 Bar = Annotated[str, typer.Option(help=f"Bar length: {', '.join(BAR_SECONDS)}.")]
 
 
@@ -43,21 +45,24 @@ def download(
     last = _day(to) if to else None
     exchange, kept = OkxExchange(None, url, flag="0"), ""
     try:
-        end = _on_grid(exchange.server_time() if last is None else last, step)
+        now = exchange.server_time()
+        end = _on_grid(now if last is None else min(last, now), step)
         if first >= end:
             raise OperatorError(f"--from {since} is not before {end:%Y-%m-%d %H:%M} UTC")
         exchange.instruments([instrument])
         kept = "; what was downloaded is kept, the same command goes on"
         with connected() as connection:
             work = Download(connection.sessions, exchange, instrument, bar, first, end)
-            total, done, got = work.bars, 0, Stored()
+            total, done, got, impossible = work.bars, 0, Stored(), 0
             with _progress() as progress:
                 task = progress.add_task(f"{instrument} {bar}", total=total)
                 for page in work.pages():
-                    done, got = done + page.bars, got + page.stored
+                    done, got, impossible = done + page.bars, got + page.stored, impossible + page.impossible
                     progress.update(task, completed=done)
             already = (end - first) // step - total
             print(f"{got.new:,} bars downloaded, {already:,} were there, {total - got.new:,} OKX does not have")
+            if impossible:
+                print(f"{impossible:,} of these it has, but they cannot be, and were left out")
             _report_stored(connection.sessions, instrument, bar, first, end)
     except ReadFailed as failed:
         raise OperatorError(f"{url}: {failed}{kept}") from None
@@ -89,7 +94,7 @@ def import_(
 
 def _import(path: Path, instrument: str, bar: str | None, ct_val: str, *, replace: bool, check: bool) -> None:
     from cli.connection import connected
-    from history.columns import UnreadableHistory, instrument_of
+    from history.columns import INSTRUMENT, UnreadableHistory, instrument_of
     from history.files import read_rows
     from history.report import examine
     from history.store import BATCH, Stored, candles_of, store
@@ -99,7 +104,9 @@ def _import(path: Path, instrument: str, bar: str | None, ct_val: str, *, replac
     if len(said) > 1:
         raise UnreadableHistory(f"holds several instruments: {', '.join(sorted(said)[:5])}")
     inst_id = instrument or next(iter(said), "") or instrument_of(path) or ""
-    if not inst_id.endswith("-USDT-SWAP"):
+    if said and inst_id not in said:
+        raise UnreadableHistory(f"holds {next(iter(said))}, not {inst_id}")
+    if not INSTRUMENT.fullmatch(inst_id):
         raise UnreadableHistory(f"{inst_id or 'its name'} is no USDT swap; give --instrument, e.g. BTC-USDT-SWAP")
     print(f"{path.name}: {inst_id}")
     for line in report.lines():
@@ -159,6 +166,8 @@ def _day(text: str) -> datetime:
         day = datetime.fromisoformat(text)
     except ValueError:
         raise OperatorError(f"{text!r}: must be a day such as 2026-01-01") from None
+    if not FIRST_YEAR <= day.year < LAST_YEAR:
+        raise OperatorError(f"{text!r}: must lie in {FIRST_YEAR} to {LAST_YEAR}")
     return day.replace(tzinfo=UTC) if day.tzinfo is None else day.astimezone(UTC)
 
 

@@ -28,6 +28,7 @@ URL_EVERY_S = 3600.0
 URL_AGAIN_S = 60.0
 URL_TIMEOUT_S = 10.0
 MAX_BYTES = 5_000_000
+TOO_LARGE = f"is larger than {MAX_BYTES // 1_000_000} MB"
 BUILT_IN = "economic_calendar.csv"
 
 
@@ -98,6 +99,10 @@ class EconomicCalendar:
             stamp = (found.st_mtime_ns, found.st_size)
             if stamp == self._stamp:
                 return None
+            if not path.is_file():
+                raise CalendarUnreadable("is not a file")
+            if found.st_size > MAX_BYTES:
+                raise CalendarUnreadable(TOO_LARGE)
             content = path.read_bytes()
         except OSError as error:
             self._stamp = None
@@ -114,7 +119,7 @@ class EconomicCalendar:
                 for part in response.iter_bytes():
                     content += part
                     if len(content) > MAX_BYTES:
-                        raise CalendarUnreadable(f"is larger than {MAX_BYTES // 1_000_000} MB")
+                        raise CalendarUnreadable(TOO_LARGE)
         except httpx.HTTPStatusError as error:
             raise CalendarUnreadable(f"was answered with {error.response.status_code}") from None
         except (httpx.HTTPError, httpx.InvalidURL) as error:

@@ -21,6 +21,7 @@ from feeds.candle_store import CandleStore
 from feeds.channel_watch import ChannelWatch
 from feeds.mending import SETTLE_S, Mender
 from trading.candle import BAR_SECONDS, Candle
+from trading.candle_consistency import impossible
 from trading.clock import to_ms, wall_ms
 
 logger = structlog.get_logger()
@@ -61,6 +62,8 @@ class CandleIntake:
             except ReadFailed as error:
                 logger.warning("push_malformed", channel=push.channel, error=str(error))
                 continue
+            if self._impossible(candle):
+                continue
             self._watch.candle(key_of(push.arg), to_ms(candle.ts), confirmed=candle.confirmed, now=monotonic())
             if candle.confirmed:
                 self._confirmed(candle, push.received_ms)
@@ -76,6 +79,18 @@ class CandleIntake:
         if monotonic() - self._last_forming.get((inst_id, bar), 0.0) >= FORMING_EVERY_S:
             return False
         self._watch.candle(key_of(push.arg), int(row[0]), confirmed=False, now=monotonic())
+        return True
+
+    def _impossible(self, candle: Candle) -> bool:
+        why = impossible(candle)
+        if not why:
+            return False
+        logger.warning(
+            "candle_impossible", inst_id=candle.inst_id, bar=candle.bar, ts=candle.ts.isoformat(), why=why,
+            resolved="rest is asked" if candle.confirmed else "left out",
+        )  # fmt: skip
+        if candle.confirmed:
+            self._mender.span((candle.inst_id, candle.bar), candle.ts, candle.ts, sure=True, in_s=SETTLE_S)
         return True
 
     def _confirmed(self, candle: Candle, received_ms: int) -> None:

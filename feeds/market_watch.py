@@ -30,6 +30,8 @@ logger = structlog.get_logger()
 LOOK_S = 1.0
 MINUTE_MS = 60_000
 HOUR, FOUR_HOURS = 60, 240  # samples
+# By what part of a span its beginning may lie further back: after a longer silence nobody knows what an hour ago was.
+SPARE = 1 / 6
 VOLUME_BAR, VOLUME_PAST = "5m", 288
 FAILURE_LOG_S = 30.0
 
@@ -99,14 +101,14 @@ class MarketWatch:
 
     def _found(self, inst_id: str, ticker: Ticker, past: _Past, now_ms: int) -> Iterator[MarketAlert]:
         found: list[MarketAlert | None] = []
-        hour_ago = _before(past.prices, now_ms - HOUR * MINUTE_MS)
+        hour_ago = _before(past.prices, now_ms, HOUR)
         if hour_ago is not None:
             found.append(market_alerts.price_move(hour_ago, float(ticker.last)))
         funding = self._board.latest.get(("funding-rate", inst_id))
         if isinstance(funding, Funding):
             found.append(market_alerts.funding(float(funding.rate)))
         interest = self._board.latest.get(("open-interest", inst_id))
-        four_hours_ago = _before(past.interest, now_ms - FOUR_HOURS * MINUTE_MS)
+        four_hours_ago = _before(past.interest, now_ms, FOUR_HOURS)
         if isinstance(interest, OpenInterest) and four_hours_ago is not None:
             found.append(market_alerts.open_interest(four_hours_ago, float(interest.contracts)))
         bps = _spread_bps(ticker)
@@ -181,13 +183,16 @@ class MarketWatch:
         logger.info("market_alert", inst_id=inst_id, kind=alert.kind.value, message=alert.message)
 
 
-def _before(samples: deque[tuple[int, float]], at_ms: int) -> float | None:
-    """The newest sample not after `at_ms`; None while the past does not reach back that far."""
+def _before(samples: deque[tuple[int, float]], now_ms: int, minutes: int) -> float | None:
+    """The newest sample at least so many minutes old; None when the past does not reach back that far, or has none of
+    about that time.
+    """
     found = None
     for when, value in samples:
-        if when > at_ms:
+        age = (now_ms - when) / MINUTE_MS
+        if age < minutes:
             break
-        found = value
+        found = value if age <= minutes * (1 + SPARE) else None
     return found
 
 

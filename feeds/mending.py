@@ -23,7 +23,7 @@ from exchange.market_writer import MarketWriter
 from feeds.candle_store import CandleStore
 from feeds.mending_queue import CatchUp, Check, Due, MendingQueue, Settle, Span, Stream
 from trading.candle import BAR_SECONDS, Candle
-from trading.candle_consistency import components, difference
+from trading.candle_consistency import components, difference, impossible
 
 logger = structlog.get_logger()
 
@@ -145,6 +145,7 @@ class Mender:
                 wanted = min(wanted, self._not_stored_from(stream, newest))
             if closed and closed[-1].ts > wanted:
                 closed += self._history.span(inst_id, bar, wanted, closed[-1].ts - step, newest)
+            closed = _possible(closed)
             self._keep(stream, closed)
             self._whole_to[stream] = newest
             self._ask_for_holes(stream, closed, newest)
@@ -182,7 +183,8 @@ class Mender:
             wanted = [ts for ts in wanted if ts not in held]
             if not wanted:
                 return
-        found = self._history.span(inst_id, bar, wanted[0], wanted[-1], self._whole_to.get(job.stream, wanted[-1]))
+        now = self._whole_to.get(job.stream, wanted[-1])
+        found = _possible(self._history.span(inst_id, bar, wanted[0], wanted[-1], now))
         self._keep(job.stream, found)
         have = {candle.ts for candle in found}
         missing = [ts for ts in wanted if ts not in have]
@@ -233,6 +235,21 @@ class Mender:
         self.span(job.stream, job.ts, job.ts, sure=True)
         self.span((inst_id, shorter), job.ts, job.ts + length - step, sure=True)
         self._queue.ask(Check(job.stream, job.ts, again=True), 2.0)
+
+
+def _possible(candles: list[Candle]) -> list[Candle]:
+    """Those that a market can have; the others are missing, and asked for again."""
+    kept = []
+    for candle in candles:
+        why = impossible(candle)
+        if why:
+            logger.warning(
+                "candle_impossible", inst_id=candle.inst_id, bar=candle.bar, ts=candle.ts.isoformat(), why=why,
+                resolved="rest is asked again",
+            )  # fmt: skip
+        else:
+            kept.append(candle)
+    return kept
 
 
 def _figures(candle: Candle) -> str:

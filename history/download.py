@@ -1,7 +1,8 @@
 """OKX's candles into the `candles` table, a page at a time; what is there already is not asked for again.
 
 Each page is committed before the next is asked for, so that a download that was ended goes on where it was. Spans are
-read newest first within OKX's rate limits. Raises ReadFailed after the retries of a read.
+read newest first within OKX's rate limits. A bar that no market can have is left out. Raises ReadFailed after the
+retries of a read.
 """
 
 import threading
@@ -14,14 +15,16 @@ from exchange.reads import Reads
 from history.store import Stored, missing, store
 from models.session import SessionFactory
 from trading.candle import BAR_SECONDS, Candle
+from trading.candle_consistency import impossible
 
 
 @dataclass(frozen=True)
 class Page:
-    """Progress: bars of the span dealt with, and what became of them."""
+    """Progress: bars of the span dealt with, what became of them, and how many could not be."""
 
     bars: int
     stored: Stored
+    impossible: int = 0
 
 
 class Download:
@@ -49,11 +52,12 @@ class Download:
                 wanted = min(PAGE, (before - first) // self._step)
                 page = [c for c in self._read(before, wanted) if c.ts >= first]
                 oldest = page[-1].ts if page else None
+                sane = [candle for candle in page if not impossible(candle)]
                 with self._sessions.begin() as session:
-                    stored = store(session, page)
+                    stored = store(session, sane)
                 # Nothing further back: the instrument was not listed yet.
                 next_before = first if oldest is None else oldest
-                yield Page((before - next_before) // self._step, stored)
+                yield Page((before - next_before) // self._step, stored, len(page) - len(sane))
                 before = next_before
 
     def _read(self, before: datetime, bars: int) -> list[Candle]:

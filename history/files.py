@@ -8,6 +8,7 @@ import csv
 import gzip
 import io
 import zipfile
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -23,6 +24,10 @@ from history.columns import Columns, UnreadableHistory
 
 MS_FROM = 10**11
 """A stamp below this is in seconds."""
+ENCRYPTED = 1
+"""Of a zip member's flags."""
+FIRST_MS, END_MS = 1_230_768_000_000, 4_102_444_800_000
+"""2009 to 2100: what lies outside is no time of a candle, such as one in microseconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +50,8 @@ def read_rows(path: Path) -> Iterator[Row]:
     """The confirmed bars of a file, in its order."""
     try:
         yield from _rows(path)
-    except (OSError, EOFError, zipfile.BadZipFile, pyarrow.ArrowInvalid) as error:
-        reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
+    except (OSError, EOFError, zipfile.BadZipFile, zlib.error, csv.Error, pyarrow.ArrowException) as error:
+        reason = getattr(error, "strerror", None) or " ".join(str(error).split())[:200]
         raise UnreadableHistory(f"{path}: cannot be read ({reason})") from None
     except UnicodeDecodeError:
         raise UnreadableHistory(f"{path}: is not text") from None
@@ -54,6 +59,8 @@ def read_rows(path: Path) -> Iterator[Row]:
 
 def _rows(path: Path) -> Iterator[Row]:
     name = path.name.lower()
+    if path.is_dir():
+        raise UnreadableHistory(f"{path}: is a folder, not a file")
     if name.endswith((".parquet", ".pq")):
         yield from _table(path, pyarrow.parquet.read_table(path))
     elif name.endswith((".feather", ".ft")):
@@ -64,6 +71,8 @@ def _rows(path: Path) -> Iterator[Row]:
             if not members:
                 raise UnreadableHistory(f"{path}: holds no CSV file")
             for member in members:
+                if archive.getinfo(member).flag_bits & ENCRYPTED:
+                    raise UnreadableHistory(f"{path}: is encrypted")
                 with archive.open(member) as raw:
                     yield from _csv(path, io.TextIOWrapper(raw, "utf-8-sig", errors="replace"))
     elif name.endswith(".gz"):
@@ -127,12 +136,17 @@ def _decimal(value: object) -> Decimal:
 
 def _ms(value: object) -> int:
     """A stamp in ms or s since the epoch, or a date and time; without a zone it is UTC."""
-    if isinstance(value, datetime):
-        aware = value if value.tzinfo else value.replace(tzinfo=UTC)
-        return round(aware.timestamp() * 1000)
     text = str(value).strip()
-    try:
-        number = int(text)
-    except ValueError:
-        return _ms(datetime.fromisoformat(text))
-    return number if number >= MS_FROM else number * 1000
+    if isinstance(value, datetime):
+        ms = round((value if value.tzinfo else value.replace(tzinfo=UTC)).timestamp() * 1000)
+    else:
+        try:
+            number = Decimal(text)
+        except InvalidOperation:
+            return _ms(datetime.fromisoformat(text))
+        if not number.is_finite() or number != number.to_integral_value():
+            raise ValueError(f"{text} is no time")
+        ms = int(number) if number >= MS_FROM else int(number) * 1000
+    if not FIRST_MS <= ms < END_MS:
+        raise ValueError(f"{text} is no time of a candle in seconds or milliseconds since 1970")
+    return ms

@@ -1,8 +1,7 @@
 """What a run of bars is worth: its gaps, repetitions and bars that cannot be.
 
-A bar cannot be when a price is not positive, the low is over or the high under open or close, a volume is negative, or
-it does not open on the grid of its length. A jump of over JUMP_PCT between a close and the next open is shown, not
-refused: markets do that.
+Which bars cannot be says `trading.candle_consistency`. A jump of over JUMP_PCT between a close and the next
+open, or from open and close to the high or low, is shown, not refused: markets do that.
 """
 
 from collections import Counter
@@ -14,6 +13,7 @@ from itertools import pairwise
 from history.columns import UnreadableHistory, bar_of
 from history.files import Row
 from trading.candle import BAR_SECONDS
+from trading.candle_consistency import why_impossible
 from trading.clock import from_ms
 
 JUMP_PCT = Decimal(10)
@@ -32,6 +32,7 @@ class Report:
     repeated: list[tuple[int, str]] = field(default_factory=list)
     impossible: list[tuple[int, str]] = field(default_factory=list)
     jumps: list[tuple[int, str]] = field(default_factory=list)
+    spikes: list[tuple[int, str]] = field(default_factory=list)
     still: int = 0
     reordered: bool = False
 
@@ -53,6 +54,7 @@ class Report:
         else:
             lines.append("no gaps")
         lines += _some(f"jumps over {JUMP_PCT} %", self.jumps)
+        lines += _some(f"spikes over {JUMP_PCT} % beyond open and close", self.spikes)
         if self.still * 10 > self.bars:
             lines.append(f"{self.still:,} bars without volume")
         if self.reordered:
@@ -72,7 +74,7 @@ def examine(rows: Iterable[Row], bar: str | None = None) -> tuple[list[Row], Rep
     """The sane rows in order, each once, and the report. Raises UnreadableHistory when no bar length can be seen."""
     given = list(rows)
     ordered = sorted(given, key=lambda row: row.ts_ms)
-    bar = bar or _bar_length(ordered)
+    bar = _bar_length(ordered, bar)
     report = Report(bar, reordered=any(a is not b for a, b in zip(given, ordered, strict=True)))
     step = BAR_SECONDS[bar] * 1000
     kept: list[Row] = []
@@ -92,6 +94,11 @@ def examine(rows: Iterable[Row], bar: str | None = None) -> tuple[list[Row], Rep
             jump = (row.open / before.close - 1) * 100
             if abs(jump) > JUMP_PCT:
                 report.jumps.append((row.ts_ms, f"{jump:+.1f} %"))
+    for row in kept:
+        body = sorted((row.open, row.close))
+        spike = (max(row.high / body[1], body[0] / row.low) - 1) * 100
+        if spike > JUMP_PCT:
+            report.spikes.append((row.ts_ms, f"{spike:.1f} %"))
     report.bars = len(kept)
     report.still = sum((row.contracts or row.coins or 0) == 0 for row in kept)
     if kept:
@@ -99,27 +106,29 @@ def examine(rows: Iterable[Row], bar: str | None = None) -> tuple[list[Row], Rep
     return kept, report
 
 
-def _bar_length(ordered: list[Row]) -> str:
+def _bar_length(ordered: list[Row], given: str | None) -> str:
+    """As the file shows it, which must be what was given."""
+    if not ordered:
+        raise UnreadableHistory("holds no bars")
     steps = Counter(later.ts_ms - earlier.ts_ms for earlier, later in pairwise(ordered) if later.ts_ms > earlier.ts_ms)
     if not steps:
-        raise UnreadableHistory("too few bars to see how long they are; give --bar")
+        if given is None:
+            raise UnreadableHistory("too few bars to see how long they are; give --bar")
+        return given
     usual = steps.most_common(1)[0][0]
     bar = bar_of(usual // 1000) if usual % 1000 == 0 else None
     if bar is None:
-        raise UnreadableHistory(f"bars of {usual / 1000:g} s; known are {', '.join(BAR_SECONDS)}")
+        raise UnreadableHistory(f"bars of {usual / 1000:.12g} s; known are {', '.join(BAR_SECONDS)}")
+    if given is not None and bar != given:
+        raise UnreadableHistory(f"bars of {bar}, not {given}")
     return bar
 
 
 def _impossible(row: Row, step_ms: int) -> str:
-    if row.ts_ms % step_ms:
-        return f"line {row.line} is off the grid"
-    if min(row.open, row.high, row.low, row.close) <= 0:
-        return f"line {row.line} has a price that is not positive"
-    if row.low > min(row.open, row.close) or row.high < max(row.open, row.close):
-        return f"line {row.line} opens or closes outside its range"
-    if min(volume for volume in (row.contracts, row.coins, Decimal(0)) if volume is not None) < 0:
-        return f"line {row.line} has a negative volume"
-    return ""
+    prices = (row.open, row.high, row.low, row.close)
+    volumes = [figure for figure in (row.contracts, row.coins, row.quote) if figure is not None]
+    why = why_impossible(row.ts_ms, step_ms // 1000, prices, volumes)
+    return f"line {row.line} {why}" if why else ""
 
 
 def _figures(row: Row) -> tuple[Decimal | None, ...]:

@@ -91,12 +91,62 @@ def test_built_in_calendar_says_what_it_knows_no_more_of() -> None:
         (HEADER + "2026-12-01,14:00,UTC,,\n", "line 2: the event has no name"),
         (HEADER + "2026-12-01,14:00,UTC,FOMC,maybe\n", "line 2: status must be empty or expected"),
         (HEADER + "2026-12-01,14:00\n", "line 2: 5 fields expected, not 2"),
+        (HEADER + "2026-12-01,14:00+02:00,UTC,FOMC,\n", "line 2: '2026-12-01' '14:00.02:00' is not a date"),
+        (HEADER + "9999-12-31,23:59,America/New_York,FOMC,\n", "line 2: '9999-12-31' '23:59' is not a date"),
+        (HEADER + "2026-12-01,14:00,,FOMC,\n", "line 2: '' is not a time zone"),
+        (HEADER + f'"{"x" * 200_000}",14:00,UTC,FOMC,\n', "is no CSV file: field larger"),
+        (HEADER + "2026-12-01,14:00,UTC,F\0OMC,\n", "holds NUL characters"),
         ("BEGIN:VCALENDAR\nnonsense\n", "is not an iCalendar file"),
     ],
 )
 def test_what_is_wrong_is_named_with_its_line(content: str, complaint: str) -> None:
     with pytest.raises(CalendarUnreadable, match=complaint.replace("'", ".")):
         parse_calendar(content.encode())
+
+
+def entry(start: str, before: str = "") -> bytes:
+    return (
+        f"BEGIN:VCALENDAR\nVERSION:2.0\nPRODID:-//test//EN\n{before}BEGIN:VEVENT\nUID:1\n"
+        f"SUMMARY:Consumer Price Index\n{start}\nEND:VEVENT\nEND:VCALENDAR\n"
+    ).encode()
+
+
+def test_lines_may_end_in_any_way() -> None:
+    content = HEADER + "2026-12-09,14:00,America/New_York,FOMC,\n"
+    for ending in ("\r\n", "\r"):
+        assert [event.at for event in parse_calendar(content.replace("\n", ending).encode())] == [at(12, 9, 19)]
+
+
+@pytest.mark.parametrize(
+    "start, before",
+    [
+        ("DTSTART;TZID=US-Eastern:20260714T083000", ""),  # as the Bureau of Labor Statistics names its zone
+        ("DTSTART:20260714T083000", "X-WR-TIMEZONE:America/New_York\n"),
+        ("DTSTART:20260714T123000Z", "X-WR-TIMEZONE:America/New_York\n"),
+    ],
+)
+def test_an_ics_time_is_taken_in_the_zone_it_names(start: str, before: str) -> None:
+    assert [event.at for event in parse_calendar(entry(start, before))] == [at(7, 14, 12, 30)]
+
+
+@pytest.mark.parametrize(
+    "start, complaint",
+    [
+        ("DTSTART;TZID=Nowhere/Land:20260714T083000", "the zone .Nowhere/Land., which is not known"),
+        ("DTSTART:20260714T083000", "a time without a zone"),
+        ("DTSTART:tomorrow", "has no time such as"),
+        ("DTSTART:20260714T083000Z\nDTSTART:20260715T083000Z", "has no time such as"),
+        ("DTSTART;VALUE=PERIOD:20260714T083000Z/PT1H", "has no time such as"),
+        ("DTSTART;TZID=Asia/Tokyo:00010101T000000", "has no time such as"),
+    ],
+)
+def test_an_ics_time_that_cannot_be_known_is_refused_not_taken_as_utc(start: str, complaint: str) -> None:
+    with pytest.raises(CalendarUnreadable, match=f"the entry 'Consumer Price Index' .*{complaint}"):
+        parse_calendar(entry(start))
+
+
+def test_a_cancelled_ics_entry_is_no_event() -> None:
+    assert parse_calendar(entry("DTSTART:20260714T083000Z\nSTATUS:CANCELLED")) == []
 
 
 @pytest.fixture
@@ -128,6 +178,11 @@ def test_an_edited_file_is_read_again_and_a_broken_one_keeps_the_last(
         until(lambda: (found := seen(redis, now)) and found.next_event and found.next_event.name == "NFP")
         file.write_text("broken\n")
         until(lambda: (found := seen(redis, now)) and "line 1" in found.problem)
+        file.write_bytes(b"date,time,zone,event,status\r2026-12-01,14:00,UTC,\"" + b"x" * 200_000)
+        until(lambda: (found := seen(redis, now)) and "no CSV file" in found.problem)
+        file.write_bytes(b"#" * 5_000_001)
+        until(lambda: (found := seen(redis, now)) and "larger than 5 MB" in found.problem)
+        assert calendar.alive
         kept = seen(redis, now)
         assert kept is not None
         assert kept.next_event is not None

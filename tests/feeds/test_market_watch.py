@@ -71,6 +71,26 @@ def test_a_move_of_three_per_cent_is_told_once_a_cooldown_and_not_again_after_a_
     assert market.told() == ["price_move", "price_move"]
 
 
+def test_what_was_before_a_silence_is_not_an_hour_ago(redis: Redis) -> None:
+    writer, market = MarketWriter(redis), Market(redis)
+    for minute in range(30):
+        market.look(minute, "60000", interest="1000")
+    # Nothing was heard for six hours: neither price nor open interest moved so far in an hour, or in four.
+    market.look(390, "64000", interest="1500")
+    market.look(391, "64000", interest="1500")
+    assert market.told() == []
+    # Nor does a feed that begins anew take the bars of this morning for those of an hour ago.
+    bars = [Candle(BTC, "5m", T0 + timedelta(minutes=5 * n), *[D(60000)] * 4, D(1), D(1), D(1), True) for n in range(12)]
+    writer.merge(BTC, "5m", bars)
+    market.start()
+    market.look(392, "64000", interest="1500")
+    assert market.told() == []
+    for minute in range(393, 453):
+        market.look(minute, "64000", interest="1500")
+    market.look(453, "66000", interest="1500")
+    assert market.told() == ["price_move"]
+
+
 def test_funding_and_open_interest_have_cooldowns_of_their_own(redis: Redis) -> None:
     market = Market(redis)
     for minute in range(241):

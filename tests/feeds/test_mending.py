@@ -1,17 +1,21 @@
 """Whatever goes wrong on the way, the series in Redis and PostgreSQL are the exchange's, bar for bar."""
 
+import json
 import os
 import random
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import pairwise
 from pathlib import Path
 from time import sleep
 
+import httpx
 import pytest
 from sqlalchemy import delete, select
 
@@ -19,6 +23,7 @@ from exchange.client import OkxExchange
 from exchange.market_cache import MarketCache
 from exchange.market_writer import MarketWriter
 from exchange.redis_client import build_redis
+from exchange.websocket import Push
 from feeds.candle_store import CandleStore
 from feeds.market import MarketFeed, build
 from models import CandleRow
@@ -26,7 +31,7 @@ from models.session import SessionFactory
 from paper.launch import ExchangeProcess
 from settings import AnySettings
 from trading.candle import BAR_SECONDS, Candle
-from trading.clock import from_ms, wall_now
+from trading.clock import from_ms, to_ms, wall_now
 
 BTC, ETH = "BTC-USDT-SWAP", "ETH-USDT-SWAP"
 BARS = ("5m", "15m", "1H", "4H")
@@ -85,6 +90,74 @@ def test_no_fault_of_the_exchange_changes_the_series(
         paper.advance(1)
     until(lambda: all(same(sessions, cache, exchange, BTC, bar) for bar in BARS), 20)
     assert feed.healthy()
+
+
+LIES = [
+    {1: "0", 2: "0", 3: "0", 4: "0"},
+    {2: "1"},
+    {3: "1" + "0" * 19},
+    {5: "-4"},
+]
+"""Columns of OKX's row (ts, open, high, low, close, volume, …) and what they say instead."""
+
+
+@pytest.mark.parametrize("lie", LIES, ids=["zero", "high under open", "low over all", "volume"])
+def test_a_pushed_bar_that_cannot_be_is_not_taken_and_the_right_one_is(
+    feed: MarketFeed, cache: MarketCache, sessions: SessionFactory, exchange: OkxExchange, paper: ExchangeProcess,
+    until: Until, capsys: pytest.CaptureFixture[str], lie: dict[int, str],
+) -> None:  # fmt: skip
+    last = cache.candles(BTC, "5m", 1)[0]
+    following = to_ms(last.closes_at)
+    row = [str(following), *(str(figure) for figure in figures(last)), "1"]
+    wrong = [lie.get(column, value) for column, value in enumerate(row)]
+    arg = {"channel": "candle5m", "instId": BTC}
+    for forming in ("0", "1"):
+        feed._intake.push(Push("candle5m", arg, [[*wrong[:-1], forming]], "", "", following))
+    assert cache.last_confirmed(BTC, ("5m",)) == {"5m": last.ts}
+    held = cache.forming(BTC, "5m")
+    assert held is None or figures(held)[:4] != tuple(Decimal(value) for value in wrong[1:5])
+    assert capsys.readouterr().out.count("candle_impossible") == 2
+    paper.advance(1)
+    until(lambda: same(sessions, cache, exchange, BTC, "5m"))
+
+
+def test_a_bar_of_history_that_cannot_be_is_asked_for_again(
+    settings: AnySettings, paper: ExchangeProcess, cache: MarketCache, sessions: SessionFactory, until: Until,
+    exchange: OkxExchange, capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    newest = next(candle for candle in exchange.candles(BTC, "5m", 3) if candle.confirmed)
+    wrong, lies = newest.ts - timedelta(minutes=50), 3
+
+    class Liar(BaseHTTPRequestHandler):
+        """The exchange, but that one bar has a high of nothing the first times it is told."""
+
+        def do_GET(self) -> None:
+            nonlocal lies
+            answer = httpx.get(paper.rest_url + self.path)
+            body = answer.json()
+            for row in body["data"] if "candles" in self.path else []:
+                if row[0] == str(to_ms(wrong)) and f"instId={BTC}&" in self.path + "&" and lies:
+                    row[2], lies = "0", lies - 1
+            self.send_response(answer.status_code)
+            self.send_header("Content-Type", "application/json")
+            self.end_headers()
+            self.wfile.write(json.dumps(body).encode())
+
+        def log_message(self, *_: object) -> None:
+            return
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Liar)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    feed = build(settings.model_copy(update={"okx_rest_url": f"http://127.0.0.1:{server.server_port}"}))
+    feed.start()
+    try:
+        until(lambda: feed.ready and all(same(sessions, cache, exchange, BTC, bar) for bar in BARS), 20)
+        assert lies == 0
+        assert capsys.readouterr().out.count("candle_impossible") == 3
+    finally:
+        feed.stop()
+        server.shutdown()
+        server.server_close()
 
 
 def test_a_bar_that_differs_is_resolved_by_the_exchanges_history(

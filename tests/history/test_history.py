@@ -1,12 +1,16 @@
 """Candle files of every kind, what they are worth, and what becomes of them in the database."""
 
 import gzip
+import json
+import threading
 import zipfile
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import httpx
 import pandas as pd
 import pytest
 from sqlalchemy import select
@@ -20,7 +24,7 @@ from history.store import Stored, candles_of, missing, store
 from models import CandleRow
 from models.session import SessionFactory, build_engine, build_sessions
 from paper.launch import ExchangeProcess, launch
-from trading.clock import from_ms
+from trading.clock import from_ms, to_ms
 
 BTC = "BTC-USDT-SWAP"
 T0 = 1_767_225_600_000  # 2026-01-01
@@ -99,6 +103,11 @@ def test_bars_that_had_not_closed_are_left_out_and_seconds_are_understood(tmp_pa
         ("ts,open,high,low,close,volume\n1767225600000,1,x,1,1,1\n", "line 2: a figure is no number"),
         ("ts,open,high,low,close,volume\n1767225600000,1,nan,1,1,1\n", "line 2: nan is no finite number"),
         ("ts,open,high,low,close,volume\nyesterday,1,1,1,1,1\n", "line 2: Invalid isoformat string"),
+        ("ts,open,high,low,close,volume\n1767225600000000,1,1,1,1,1\n", "line 2: 1767225600000000 is no time of a"),
+        ("ts,open,high,low,close,volume\n-1767225600000,1,1,1,1,1\n", "line 2: -1767225600000 is no time of a candle"),
+        ("ts,open,high,low,close,volume\n0001-01-01,1,1,1,1,1\n", "line 2: 0001-01-01 00:00:00 is no time"),
+        ("ts,open,high,low,close,volume\n1767225600000.5,1,1,1,1,1\n", "line 2: 1767225600000.5 is no time"),
+        ("ts,open,high,low,close,volume\n" + "1" * 200_000 + ",1,1,1,1,1\n", "cannot be read .field larger"),
     ],
 )
 def test_what_is_no_candle_file_is_named(tmp_path: Path, content: str, complaint: str) -> None:
@@ -115,6 +124,38 @@ def test_damaged_archives_are_one_line(tmp_path: Path) -> None:
             path.write_bytes(b"not what its name says")
         with pytest.raises(UnreadableHistory, match=f"{name}: cannot be read"):
             list(read_rows(path))
+
+
+@pytest.mark.parametrize("name", ["bitrot.csv.gz", "bitrot.zip", "bitrot.parquet"])
+def test_bits_that_flipped_within_a_file_are_one_line(tmp_path: Path, name: str) -> None:
+    path = written(tmp_path / name, frame(2000))
+    if name == "bitrot.zip":
+        with zipfile.ZipFile(path) as plain:
+            content = plain.read("candles.csv")
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as packed:
+            packed.writestr("candles.csv", content)
+    held = bytearray(path.read_bytes())
+    for at in range(300, len(held) // 2, 37):
+        held[at] ^= 0xFF
+    path.write_bytes(held)
+    with pytest.raises(UnreadableHistory, match=rf"{name}: cannot be read \(.+\)$"):
+        list(read_rows(path))
+
+
+def test_an_encrypted_archive_and_a_folder_are_named(tmp_path: Path) -> None:
+    path = written(tmp_path / "secret.zip", frame(3))
+    held = path.read_bytes()
+    # The flag "encrypted" of the member, in its own header and in the archive's directory.
+    for signature, offset in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+        at = held.index(signature) + offset
+        held = held[:at] + b"\x01" + held[at + 1 :]
+    path.write_bytes(held)
+    with pytest.raises(UnreadableHistory, match="secret.zip: is encrypted"):
+        list(read_rows(path))
+    for folder in ("f.csv", "f.parquet"):
+        (tmp_path / folder).mkdir()
+        with pytest.raises(UnreadableHistory, match=f"{folder}: is a folder"):
+            list(read_rows(tmp_path / folder))
 
 
 def row(number: int, close: str = "100", *, low: str = "99", ts: int | None = None) -> Row:
@@ -151,6 +192,30 @@ def test_bars_of_an_unknown_length_are_refused() -> None:
         examine([row(0, ts=T0), row(1, ts=T0 + 7000)])
     with pytest.raises(UnreadableHistory, match="too few bars"):
         examine([row(0)])
+    with pytest.raises(UnreadableHistory, match="holds no bars"):
+        examine([], "1m")
+    assert examine([row(0)], "1m")[1].bars == 1
+
+
+@pytest.mark.parametrize("bar", ["5m", "3m"])
+def test_bars_are_not_taken_for_longer_ones_nor_longer_ones_for_short(bar: str) -> None:
+    with pytest.raises(UnreadableHistory, match=f"^bars of 1m, not {bar}$"):
+        examine([row(number) for number in range(30)], bar)
+    with pytest.raises(UnreadableHistory, match="^bars of 5m, not 1m$"):
+        examine([row(number) for number in range(0, 30, 5)], "1m")
+
+
+def test_figures_no_market_has_are_left_out_and_spikes_are_shown() -> None:
+    rows = [row(0), row(1, "1e-30", low="1e-30"), row(2, low="50"), row(3), row(4)]
+    rows[3] = Row(5, T0 + 3 * MINUTE, D(100), D("1e400000"), D(99), D(100), D(1), None, None, None)
+    rows[4] = Row(6, T0 + 4 * MINUTE, D(100), D(101), D(99), D(100), D("1e60"), None, None, None)
+    kept, report = examine(rows)
+    assert [(one.ts_ms - T0) // MINUTE for one in kept] == [0, 2]
+    assert [words for _, words in report.impossible] == [
+        "line 3 has a price under 1e-18", "line 5 has a figure over 1e+18", "line 6 has a figure over 1e+18",
+    ]  # fmt: skip
+    assert report.spikes == [(T0 + 2 * MINUTE, "100.0 %")]
+    assert "1 spikes over 10 % beyond open and close: 2026-01-01 00:02 100.0 %" in report.lines()
 
 
 @pytest.fixture
@@ -212,3 +277,38 @@ def test_an_ended_download_goes_on_where_it_was(paper: ExchangeProcess, sessions
     assert len(opens) == (opens[-1] - opens[0]) / timedelta(minutes=5) + 1
     assert opens[0] >= datetime(2020, 1, 1, tzinfo=UTC)
     exchange.close()
+
+
+def test_a_bar_that_cannot_be_is_left_out_of_a_download(paper: ExchangeProcess, sessions: SessionFactory) -> None:
+    class Liar(BaseHTTPRequestHandler):
+        """The exchange, but for the low of one bar."""
+
+        def do_GET(self) -> None:
+            body = httpx.get(paper.rest_url + self.path).json()
+            for row in body["data"]:
+                if row[0] == str(to_ms(newest.ts) - 10 * 300_000):
+                    row[3] = "0"
+            self.send_response(200)
+            self.send_header("Content-Type", "application/json")
+            self.end_headers()
+            self.wfile.write(json.dumps(body).encode())
+
+        def log_message(self, *_: object) -> None:
+            return
+
+    exchange = OkxExchange(None, paper.rest_url)
+    newest = next(candle for candle in exchange.candles(BTC, "5m", 3) if candle.confirmed)
+    exchange.close()
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Liar)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    liar = OkxExchange(None, f"http://127.0.0.1:{server.server_port}")
+    end = newest.ts + timedelta(minutes=5)
+    try:
+        pages = list(Download(sessions, liar, BTC, "5m", end - timedelta(minutes=500), end).pages())
+    finally:
+        liar.close()
+        server.shutdown()
+        server.server_close()
+    assert [(page.bars, page.stored.new, page.impossible) for page in pages] == [(100, 99, 1)]
+    wrong = newest.ts - timedelta(minutes=50)
+    assert missing(sessions, BTC, "5m", end - timedelta(minutes=500), end) == [(wrong, wrong)]
