@@ -1,7 +1,8 @@
 """Who hears what: turns steps of the market and events of the engine into channel pushes.
 
 Private events go out at once. While market time flows, public channels follow every step; in lockstep only a
-bar's final state is pushed. A candle's closing push carries confirm "1" the moment the bar closes.
+bar's final state is pushed. A candle's closing push carries confirm "1" the moment the bar closes. Where steps lie far
+apart (15 s at speed 1) the quotes that stand are said again, dated now: clients judge them by their age.
 """
 
 import asyncio
@@ -37,6 +38,8 @@ PER_STEP = (
     "index-tickers",
     "price-limit",
 )
+STANDING = ("tickers", "books5", "bbo-tbt", "books", "mark-price", "index-tickers", "open-interest")
+STANDING_S = 3.0
 BOOK_DEPTH = 400
 QUIET_BOOK_S = 60.0
 FLUSH_S = 10.0
@@ -69,7 +72,7 @@ class Hub:
         # The books as their followers have them, and when they were last told of.
         self._books: dict[str, Row] = {}
         self._book_told: dict[str, float] = {}
-        self._last_slow: dict[str, int] = {}
+        self._said = 0.0
         exchange.on_step = self.on_step
         exchange.on_events = self.private.on_events
 
@@ -99,6 +102,7 @@ class Hub:
     def on_step(self, decision: bool) -> None:
         """After each step: candles first, as decisions wait for their close."""
         self.private.release()
+        self._said = monotonic()
         market = self.exchange.market
         lockstep = self.exchange.options.lockstep
         if lockstep and not market.closes_bar:
@@ -223,8 +227,25 @@ class Hub:
         }  # fmt: skip
 
     def regular(self, beat_s: float) -> None:
-        """The private channels' regular pushes; called every `beat_s` seconds."""
+        """The private channels' regular pushes, and quotes that stand; called every `beat_s` seconds."""
         self.private.regular(beat_s)
+        exchange = self.exchange
+        if exchange.options.lockstep or exchange.ended or exchange.market.live:
+            return
+        if monotonic() - self._said >= STANDING_S:
+            self._said = monotonic()
+            self._say_again(str(min(exchange.now_ms(), exchange.market.step_end_ms(exchange.market.played))))
+
+    def _say_again(self, ts: str) -> None:
+        """The quotes as of the last step, dated `ts`; a book without levels, for those who follow it have them."""
+        for connection in self.connections:
+            for arg in connection.subscriptions.values():
+                channel, name = arg["channel"], str(arg.get("instId", ""))
+                if channel == "books" and (book := self._books.get(name)) is not None:
+                    seq = {"prevSeqId": book["seqId"], "seqId": book["seqId"], "checksum": checksum(book)}
+                    connection.push(arg, Push([{"asks": [], "bids": [], "ts": ts, **seq}], action="update"))
+                elif channel in STANDING and (rows := self.public_rows(channel, name)):
+                    connection.push(arg, Push([{**row, "ts": ts} for row in rows]))
 
     # --- on subscribing -------------------------------------------------------------------------------------
 

@@ -1,10 +1,13 @@
 """Private and business channels beyond the basic ones, and what a connection may ask for."""
 
+from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from paper.launch import ExchangeProcess
+from exchange.order_book import LocalBook
+from paper.launch import ExchangeProcess, launch
 from tests.paper.test_websocket import Socket, connected
 
 BTC = "BTC-USDT-SWAP"
@@ -113,6 +116,33 @@ def test_regular_snapshots_stop_on_request(exchange_server: ExchangeProcess) -> 
         assert usual.until("account")["eventType"] == "snapshot"
         quiet.send("ping")
         assert quiet.read() == "pong"
+
+
+def test_at_speed_one_quotes_that_stand_are_said_again_with_the_time_of_now(tmp_path: Path) -> None:
+    """The market moves every 15 s, clients refuse to trade on quotes older than 10 s, and the price is still the price."""
+    server = launch(tmp_path / "real-time", ["--speed", "1", "--warmup-bars", "600"])
+    channels = ("tickers", "books", "mark-price", "open-interest")
+    said: dict[str, list[int]] = {channel: [] for channel in channels}
+    book = LocalBook()
+    try:
+        with connected(server, "public") as socket:
+            socket.send({"op": "subscribe", "args": [{"channel": channel, "instId": BTC} for channel in channels]})
+            while any(len(stamps) < 6 for stamps in said.values()):
+                message = socket.read()
+                if "data" not in message:
+                    continue
+                (row,) = message["data"]
+                said[message["arg"]["channel"]].append(int(row["ts"]))
+                if message["arg"]["channel"] == "books":
+                    assert book.apply(message["action"], row)
+    finally:
+        server.stop()
+    for stamps in said.values():
+        steps = [later - earlier for earlier, later in pairwise(stamps)]
+        assert min(steps) >= 0
+        # Of six words one may be that of the market's own step; the others come in between.
+        assert sorted(steps)[len(steps) // 2] < 15_000
+    assert book.whole
 
 
 def test_connections_are_counted_where_okx_counts_them(exchange_server: ExchangeProcess) -> None:
