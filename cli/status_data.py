@@ -18,8 +18,9 @@ from models import BotState, BreakRow, DecisionCycle, Order, Position, ScreenerL
 from runtime.errors import OperatorError
 from runtime.supervision import SupervisorClient
 from runtime.unsupervised import unsupervised
-from settings import PaperSettings
+from settings import AnySettings, PaperSettings
 from trading.clock import ClockUnavailable, wall_now
+from trading.gate.freshness import CHANNELS
 
 LAST_CYCLES = 8
 UNKNOWN_STATES = ("unknown", "submitting")
@@ -59,6 +60,7 @@ def collect_status(connection: Connection) -> dict[str, Any]:
             "state": "stopped",
             "feed_age_s": {},
             "feed_age_by_instrument_s": {},
+            "too_old": [],
             "services": {},
             "unsupervised": [],
             "urls": {},
@@ -67,6 +69,7 @@ def collect_status(connection: Connection) -> dict[str, Any]:
     status["feed_age_s"] = _stalest(status["feed_age_by_instrument_s"])
     if account_seen is not None:
         status["feed_age_s"]["account"] = round((wall_now() - account_seen).total_seconds(), 2)
+    status["too_old"] = _too_old(status["feed_age_s"], settings)
     status["services"] = services(connection)
     status["unsupervised"] = unsupervised(connection.plan.home, compose=settings.infrastructure == "compose")
     status["urls"] = connection.plan.urls
@@ -218,6 +221,18 @@ def _stalest(ages: dict[str, dict[str, float]]) -> dict[str, float]:
         for channel, age in channels.items():
             stalest[channel] = max(age, stalest.get(channel, 0.0))
     return stalest
+
+
+def _too_old(ages: dict[str, float], settings: AnySettings) -> list[str]:
+    """What is older than an entry may rest on, in some instrument, in words; nothing while no age can be read."""
+    found = []
+    for channel in CHANNELS if ages else ():
+        age, limit = ages.get(channel), getattr(settings, f"fresh_{channel}_s")
+        if age is None:
+            found.append(f"{channel} has not come yet")
+        elif age > limit:
+            found.append(f"{channel} {age:.1f} s old ({limit:g} s allowed)")
+    return found
 
 
 def _number(value: Decimal | None) -> float | None:

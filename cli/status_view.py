@@ -150,6 +150,8 @@ def _foot(status: dict[str, Any]) -> Text:
         line.append(f"\ndisk: {disk_words(status)}", style="bold red")
     ages = "  ".join(f"{channel} {age:.1f}s" for channel, age in sorted(status["feed_age_s"].items()))
     line.append(f"\nfeed age {ages or 'unknown: Redis does not answer'}", style="dim" if ages else "red")
+    if status["too_old"] and status["state"] == "running":
+        line.append(f"\nno entries on old data: {', '.join(status['too_old'])}", style="bold yellow")
     line.append("\n" + "  ".join(f"{name} {url}" for name, url in status["urls"].items()), style="dim")
     return line
 

@@ -5,7 +5,7 @@ not defined (no volume, a flat market) is None. Units: prices in USDT, slopes in
 
 Warm-up: TA-Lib starts an EMA from the simple mean of its first `period` bars. EMA20 and EMA50 are shown from
 2 × period bars, where that start weighs under 14 % (one week of 5m candles is 42 four-hour bars, and the regime
-rests on EMA20 of those); EMA200 from 500 bars, where it weighs under 5 %. Wilder's averages (RSI, ATR, ADX) are
+rests on EMA20 of those); EMA200 from 500 bars, where it weighs 5 %. Wilder's averages (RSI, ATR, ADX) are
 shown from 40 bars. MACD(12, 26, 9) from 60, StochRSI from 50.
 
 StochRSI is the usual (14, 14, 3, 3): %K is the 3-bar mean of the raw stochastic of RSI14, %D the 3-bar mean of %K.

@@ -2,7 +2,9 @@
 
 from typing import Any
 
+from cli.status_data import _too_old
 from cli.status_view import plain_lines
+from settings import PaperSettings
 
 STATUS: dict[str, Any] = {
     "state": "running", "mode": "paper", "analyst": "rules", "now": "2026-01-05T10:00:00Z", "speed": 60,
@@ -10,6 +12,7 @@ STATUS: dict[str, Any] = {
     "orders_by_state": {"filled": 2, "unknown": 1}, "screener_pass_rate": None, "halt_reason": None,
     "reconciled_at": "2026-01-05T10:00:00Z", "reconciled_age_s": 190.0, "clock_skew_s": 0.004, "naked_seconds": 1.25,
     "entries_blocked": None, "unsupervised": [], "breaks": [], "disk_free_mb": 9000, "feed_age_s": {"ticker": 0.31},
+    "too_old": [],
     "positions": [{"instrument": "BTC-USDT-SWAP", "side": "long", "contracts": 1.0, "avg_price": 90000.5,
                    "mark_price": 90010.0, "upl": 0.123456, "stop": None, "take_profit": 91000.0, "strategy": None}],
     "last_cycles": [{"id": 7, "slot": "2026-01-05T09:55:00Z", "instrument": "BTC-USDT-SWAP", "action": None,
@@ -37,6 +40,17 @@ def test_plain_status_of_a_start_says_unknown() -> None:
     text = "\n".join(plain_lines(STATUS | nothing | {"positions": [], "last_cycles": [], "clock_skew_s": None}))
     assert "None" not in text
     assert "equity unknown" in text
+
+
+def test_what_is_too_old_for_an_entry_is_named_with_its_limit() -> None:
+    ages = {"account": 1.0, "book": 39.8, "candle": 30.0, "funding": 180.5, "ticker": 10.0}
+    old = _too_old(ages, PaperSettings())
+    assert old == ["book 39.8 s old (10 s allowed)", "funding 180.5 s old (180 s allowed)",
+                   "open_interest has not come yet"]  # fmt: skip
+    lines = plain_lines(STATUS | {"too_old": old})
+    assert f"no entries on old data: {', '.join(old)}" in lines
+    assert not any("old data" in line for line in plain_lines(STATUS | {"too_old": old, "state": "halted"}))
+    assert _too_old({}, PaperSettings()) == []
 
 
 def test_what_needs_a_person_has_a_line_of_its_own() -> None:

@@ -178,7 +178,7 @@ def test_an_edited_file_is_read_again_and_a_broken_one_keeps_the_last(
         until(lambda: (found := seen(redis, now)) and found.next_event and found.next_event.name == "NFP")
         file.write_text("broken\n")
         until(lambda: (found := seen(redis, now)) and "line 1" in found.problem)
-        file.write_bytes(b"date,time,zone,event,status\r2026-12-01,14:00,UTC,\"" + b"x" * 200_000)
+        file.write_bytes(b'date,time,zone,event,status\r2026-12-01,14:00,UTC,"' + b"x" * 200_000)
         until(lambda: (found := seen(redis, now)) and "no CSV file" in found.problem)
         file.write_bytes(b"#" * 5_000_001)
         until(lambda: (found := seen(redis, now)) and "larger than 5 MB" in found.problem)

@@ -80,7 +80,9 @@ def test_what_was_before_a_silence_is_not_an_hour_ago(redis: Redis) -> None:
     market.look(391, "64000", interest="1500")
     assert market.told() == []
     # Nor does a feed that begins anew take the bars of this morning for those of an hour ago.
-    bars = [Candle(BTC, "5m", T0 + timedelta(minutes=5 * n), *[D(60000)] * 4, D(1), D(1), D(1), True) for n in range(12)]
+    bars = [
+        Candle(BTC, "5m", T0 + timedelta(minutes=5 * n), *[D(60000)] * 4, D(1), D(1), D(1), True) for n in range(12)
+    ]
     writer.merge(BTC, "5m", bars)
     market.start()
     market.look(392, "64000", interest="1500")

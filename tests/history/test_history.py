@@ -150,7 +150,7 @@ def test_an_encrypted_archive_and_a_folder_are_named(tmp_path: Path) -> None:
         at = held.index(signature) + offset
         held = held[:at] + b"\x01" + held[at + 1 :]
     path.write_bytes(held)
-    with pytest.raises(UnreadableHistory, match="secret.zip: is encrypted"):
+    with pytest.raises(UnreadableHistory, match=r"secret\.zip: is encrypted"):
         list(read_rows(path))
     for folder in ("f.csv", "f.parquet"):
         (tmp_path / folder).mkdir()
@@ -199,9 +199,9 @@ def test_bars_of_an_unknown_length_are_refused() -> None:
 
 @pytest.mark.parametrize("bar", ["5m", "3m"])
 def test_bars_are_not_taken_for_longer_ones_nor_longer_ones_for_short(bar: str) -> None:
-    with pytest.raises(UnreadableHistory, match=f"^bars of 1m, not {bar}$"):
+    with pytest.raises(UnreadableHistory, match=rf"^bars of 1m, not {bar}$"):
         examine([row(number) for number in range(30)], bar)
-    with pytest.raises(UnreadableHistory, match="^bars of 5m, not 1m$"):
+    with pytest.raises(UnreadableHistory, match=r"^bars of 5m, not 1m$"):
         examine([row(number) for number in range(0, 30, 5)], "1m")
 
 

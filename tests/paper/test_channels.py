@@ -119,7 +119,7 @@ def test_regular_snapshots_stop_on_request(exchange_server: ExchangeProcess) -> 
 
 
 def test_at_speed_one_quotes_that_stand_are_said_again_with_the_time_of_now(tmp_path: Path) -> None:
-    """The market moves every 15 s, clients refuse to trade on quotes older than 10 s, and the price is still the price."""
+    """The market moves every 15 s; clients refuse to trade on quotes older than 10 s, and the price is the price."""
     server = launch(tmp_path / "real-time", ["--speed", "1", "--warmup-bars", "600"])
     channels = ("tickers", "books", "mark-price", "open-interest")
     said: dict[str, list[int]] = {channel: [] for channel in channels}
