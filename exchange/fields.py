@@ -14,7 +14,9 @@ Row = dict[str, Any]
 
 
 def text(row: Row, name: str) -> str:
-    """The field as text, "" when absent or null."""
+    """The field as text, "" when absent or null. Raises ReadFailed for what is no row."""
+    if not isinstance(row, dict):
+        raise ReadFailed(f"a row is {type(row).__name__}, not an object")
     value = row.get(name)
     return "" if value is None else str(value)
 
@@ -53,10 +55,17 @@ def flag(row: Row, name: str) -> bool:
 
 
 def required_time(row: Row, name: str, what: str) -> datetime:
-    value = required_text(row, name, what)
-    if not value.isdecimal():
-        raise ReadFailed(f"{what}: field {name} is not a millisecond timestamp")
-    return from_ms(value)
+    return time_of(required_text(row, name, what), name, what)
+
+
+def time_of(value: str, name: str, what: str) -> datetime:
+    """A time from milliseconds as text."""
+    try:
+        if value.isdecimal():
+            return from_ms(value)
+    except (ValueError, OverflowError, OSError):
+        pass  # a number, but of no time that can be
+    raise ReadFailed(f"{what}: field {name} is not a millisecond timestamp")
 
 
 def optional_time(row: Row, name: str, what: str) -> datetime | None:

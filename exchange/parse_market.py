@@ -16,10 +16,10 @@ from exchange.fields import (
     required_text,
     required_time,
     text,
+    time_of,
 )
 from exchange.quotes import Book, BookLevel, FeeRates, Funding, LimitPrices, MarkPrice, OpenInterest, Ticker
 from trading.candle import Candle
-from trading.clock import from_ms
 from trading.instrument import Instrument
 
 _CANDLE = ("open", "high", "low", "close", "vol", "volCcy", "volCcyQuote")
@@ -49,14 +49,14 @@ def instrument(row: Row) -> Instrument:
 def candle(inst_id: str, bar: str, row: Sequence[Any]) -> Candle:
     """`[ts,o,h,l,c,vol,volCcy,volCcyQuote,confirm]`."""
     what = f"{inst_id} {bar} candle"
-    if len(row) < 9 or not str(row[0]).isdecimal():
+    if not isinstance(row, list | tuple) or len(row) < 9:
         raise ReadFailed(f"{what}: nine fields expected")
     numbers = [decimal_of(str(value), name, what) for name, value in zip(_CANDLE, row[1:8], strict=True)]
     open_, high, low, close, contracts, coins, quote = numbers
     return Candle(
         inst_id,
         bar,
-        from_ms(row[0]),
+        time_of(str(row[0]), "ts", what),
         open_,
         high,
         low,
@@ -82,14 +82,16 @@ def ticker(row: Row) -> Ticker:
 def book(inst_id: str, row: Row) -> Book:
     """books5 and market/books: levels are `[px, sz, "0", orders]`."""
     what = f"{inst_id} book"
+    at = required_time(row, "ts", what)
 
     def levels(side: str) -> tuple[BookLevel, ...]:
-        return tuple(
-            BookLevel(decimal_of(str(level[0]), "px", what), decimal_of(str(level[1]), "sz", what))
-            for level in row.get(side) or []
-        )
+        try:
+            pairs = [(str(level[0]), str(level[1])) for level in row.get(side) or []]
+        except (TypeError, IndexError, KeyError):
+            raise ReadFailed(f"{what}: field {side} holds no levels") from None
+        return tuple(BookLevel(decimal_of(px, "px", what), decimal_of(sz, "sz", what)) for px, sz in pairs)
 
-    return Book(inst_id, levels("bids"), levels("asks"), required_time(row, "ts", what))
+    return Book(inst_id, levels("bids"), levels("asks"), at)
 
 
 def mark_price(row: Row) -> MarkPrice:

@@ -263,11 +263,13 @@ def key_of(arg: dict[str, Any]) -> Key:
 
 
 def push_of(message: dict[str, Any]) -> Push:
-    arg = message.get("arg") or {}
+    """A message with data as a push; of one that is not as OKX documents it, what there is."""
+    arg, data = message.get("arg"), message.get("data")
+    arg = arg if isinstance(arg, dict) else {}
     return Push(
         channel=str(arg.get("channel", "")),
         arg=arg,
-        data=message.get("data") or [],
+        data=data if isinstance(data, list) else [],
         action=str(message.get("action") or ""),
         event_type=str(message.get("eventType") or ""),
         received_ms=wall_ms(),

@@ -1,17 +1,19 @@
 """Which channels have fallen silent: acknowledged but empty, or no longer spoken on.
 
 A channel greets its subscriber; one that has said nothing FIRST_WORD_S after it was acknowledged is empty. Afterwards
-each has its own longest silence. A candle channel is judged by the market's own time, as the pushes of all channels
-tell it: the bar it spoke of last must be followed by its close within LATE_S of wall time after the market has passed
-it. Where market time stands still between bars (lockstep), silence is counted up to the newest word of any channel,
-not up to now. Times are wall seconds of one monotonic clock. Thread-safe.
+each has its own longest silence. A candle channel is judged by the market's own time, as at least two channels tell it
+(one false stamp is not believed): the bar it spoke of last must be followed by its close within LATE_S of wall time
+after the market has passed it. Where market time stands still between bars (lockstep), silence is counted up to the
+newest word of any channel, not up to now. Times are wall seconds of one monotonic clock. Thread-safe.
 
 What stays silent is reported again with growing distance: first to be subscribed anew, then to be reconnected.
 """
 
 import threading
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import Enum
+from heapq import nlargest
 
 from exchange.ws_connection import Key
 from trading.candle import BAR_SECONDS
@@ -42,6 +44,7 @@ class Mend(Enum):
 @dataclass
 class _Channel:
     since: float  # acknowledged, or last heard
+    said_ms: int = 0  # market time of its last word
     spoke: bool = False
     closes_ms: int | None = None  # market time at which the next close of a candle channel is due
     late_since: float | None = None
@@ -90,10 +93,9 @@ class ChannelWatch:
         """A word came that the exchange dates `market_ms`."""
         with self._lock:
             self._newest_word = now
-            self._market_ms = max(self._market_ms, market_ms)
             channel = self._channels.get(key)
             if channel is not None:
-                channel.since, channel.spoke = now, True
+                channel.since, channel.spoke, channel.said_ms = now, True, market_ms
                 if channel.closes_ms is None:
                     channel.tries = 0
 
@@ -111,6 +113,7 @@ class ChannelWatch:
     def silent(self, now: float) -> list[Silent]:
         """Channels to mend now; each is told once, and again with growing distance while it stays silent."""
         with self._lock:
+            self._market_ms = max(self._market_ms, _second(channel.said_ms for channel in self._channels.values()))
             return [found for key, channel in self._channels.items() if (found := self._judge(key, channel, now))]
 
     def _judge(self, key: Key, channel: _Channel, now: float) -> Silent | None:
@@ -138,3 +141,8 @@ class ChannelWatch:
         if longest is None or silence <= longest * self._slower:
             return None
         return f"silent for {silence:.0f} s"
+
+
+def _second(stamps: Iterable[int]) -> int:
+    """What at least two of them have reached; 0 of fewer."""
+    return min(nlargest(2, stamps), default=0)

@@ -96,12 +96,14 @@ def test_account_without_usdt_is_not_worth_zero() -> None:
     [
         ["1700000000000", "1", "2", "0.5", "1.5", "10", "0.1", "15"],
         ["", "1", "2", "0.5", "1.5", "10", "0.1", "15", "1"],
+        ["9" * 25, "1", "2", "0.5", "1.5", "10", "0.1", "15", "1"],
         ["1700000000000", "1", "2", "0.5", "", "10", "0.1", "15", "1"],
         ["1700000000000", "1", "Infinity", "0.5", "1.5", "10", "0.1", "15", "1"],
+        None, 7, {"ts": "1"}, "123456789",
     ],
-    ids=["short", "no_time", "no_close", "infinite"],
-)
-def test_malformed_candle_is_refused(row: list[str]) -> None:
+    ids=["short", "no_time", "no time that can be", "no_close", "infinite", "null", "number", "object", "text"],
+)  # fmt: skip
+def test_malformed_candle_is_refused(row: Any) -> None:
     with pytest.raises(ReadFailed):
         parse_market.candle("BTC-USDT-SWAP", "5m", row)
 

@@ -63,6 +63,16 @@ def test_a_close_that_does_not_come_is_late_by_the_markets_own_time(watch: Chann
     assert silent(watch, 1022.0) == {}
 
 
+def test_one_false_stamp_of_the_far_future_makes_nothing_late(watch: ChannelWatch) -> None:
+    watch.candle(CANDLE, BAR_MS, confirmed=False, now=1.0)
+    watch.spoke(OTHER, 1.0, BAR_MS)
+    watch.spoke(TICKER, 1.0, 10**13)
+    for second in range(1, 25):
+        assert silent(watch, float(second)) == {}
+    watch.spoke(TICKER, 25.0, BAR_MS)
+    assert silent(watch, 30.0) == {}
+
+
 def test_in_lockstep_only_words_of_others_make_a_silence() -> None:
     watch = ChannelWatch(flowing=False)
     watch.follow([TICKER, OTHER], 0.0)

@@ -9,11 +9,11 @@ from exchange.market_cache import MarketCache
 from exchange.market_writer import MarketWriter
 from exchange.redis_client import build_redis
 from exchange.websocket import Push
-from exchange.ws_connection import Key
+from exchange.ws_connection import Key, push_of
 from feeds.channel_watch import ChannelWatch
 from feeds.quote_board import QuoteBoard
 from paper.server.hub import checksum
-from trading.clock import wall_ms
+from trading.clock import wall_ms, wall_now
 
 BTC = "BTC-USDT-SWAP"
 KEY: Key = ("books", BTC, "")
@@ -39,6 +39,15 @@ class Board:
     @property
     def bids(self) -> list[str]:
         return [str(level.px) for level in MarketCache(self.redis).present(BTC).bids]
+
+
+LATE = "9" * 25
+MALFORMED: list[Any] = [
+    [None], [7], [[1]], [{"instId": BTC, "ts": LATE}],
+    [{"instId": BTC, "bids": [7], "asks": [], "ts": "1"}],
+    [{"instId": BTC, "bids": [[]], "ts": "1"}], [{"instId": BTC, "bids": 7, "ts": "1"}],
+    [{"instId": BTC, "last": "1", "bidPx": "1", "askPx": "1", "ts": LATE}],
+]  # fmt: skip
 
 
 @pytest.fixture
@@ -70,3 +79,21 @@ def test_a_book_that_breaks_again_at_once_is_left_to_the_watch(board: Board) -> 
     board.push("update", 10, 11, "98", checksum=1)
     board.push("snapshot", -1, 20, "97", checksum=1)
     assert (board.bids, board.asked) == (["99"], [KEY])
+
+
+@pytest.mark.parametrize("channel", ["tickers", "books5", "books", "mark-price", "open-interest", "funding-rate"])
+@pytest.mark.parametrize("data", MALFORMED, ids=str)
+def test_a_malformed_push_is_skipped_and_changes_nothing(board: Board, channel: str, data: list[Any]) -> None:
+    message = {"arg": {"channel": channel, "instId": BTC}, "data": data, "action": "update"}
+    board.board.push(push_of(message))
+    board.board.flush()
+    assert MarketCache(board.redis).ages(BTC, wall_now()) == {}
+
+
+@pytest.mark.parametrize(
+    "message", [{"arg": [1], "data": [{}]}, {"arg": "x", "data": []}, {"arg": {}, "data": {"a": 1}}]
+)
+def test_a_message_of_another_shape_is_a_push_of_nothing(board: Board, message: dict[str, Any]) -> None:
+    board.board.push(push_of(message))
+    board.board.flush()
+    assert MarketCache(board.redis).ages(BTC, wall_now()) == {}
