@@ -19,6 +19,9 @@ PER_TOKEN = Decimal(1_000_000)
 BYTES_PER_TOKEN_AT_LEAST = 2
 
 Price = Annotated[Decimal, Field(ge=0)]
+# What a provider may claim of one call; more is not believed, and the call costs its reservation.
+TokenCount = Annotated[int, Field(ge=0, le=100_000_000)]
+MOST_USD = 1000
 
 
 class UnknownModel(LookupError):

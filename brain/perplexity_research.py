@@ -11,12 +11,12 @@ from decimal import Decimal
 from time import monotonic
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, NonNegativeInt, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from sqlalchemy import select, update
 
 from brain.calls import Calls, CallSpec, ModelCalls, Provider, Understood
 from brain.claude.reducer import FactReducer
-from brain.costs import Usage
+from brain.costs import MOST_USD, TokenCount, Usage
 from brain.facts import Findings
 from brain.ledger import Ledger
 from brain.perplexity_client import PerplexityProvider
@@ -40,12 +40,12 @@ class _Lenient(BaseModel):
 
 
 class _Cost(_Lenient):
-    total_cost: float
+    total_cost: float = Field(ge=0, le=MOST_USD)
 
 
 class _Usage(_Lenient):
-    prompt_tokens: NonNegativeInt
-    completion_tokens: NonNegativeInt
+    prompt_tokens: TokenCount
+    completion_tokens: TokenCount
     cost: _Cost | None = None
 
 
@@ -220,6 +220,4 @@ def _usage(body: dict[str, Any]) -> Usage | None:
     except ValidationError:
         return None
     reported = None if usage.cost is None else Decimal(repr(usage.cost.total_cost))
-    if reported is not None and reported < 0:
-        reported = None
     return Usage(input=usage.prompt_tokens, output=usage.completion_tokens, reported_usd=reported)

@@ -129,11 +129,13 @@ def exchange_faults() -> None:
 def standins(
     port: int = typer.Option(8070, min=0, max=65533, help="First of three ports; 0 picks free ones."),
     fault: list[str] = typer.Option([], help="NAME or NAME=PROBABILITY, of Anthropic's stand-in; may be repeated."),
+    hostile: float = typer.Option(0, min=0, max=1, help="Share of the models' answers gone wrong."),
+    seed: int = typer.Option(1, help="Of the dice of both."),
 ) -> None:
     """Run stand-ins for Anthropic, Perplexity and Telegram: the whole bot without a key."""
     from cli.standins import run_standins
 
-    run_standins(port, fault)
+    run_standins(port, fault, hostile, seed)
 
 
 @app.command()

@@ -6,7 +6,7 @@ They run in a process of their own (`pipeline.replay`), told the database by its
 import os
 import subprocess
 import sys
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -26,7 +26,7 @@ def replay(cycle: Cycle) -> None:
 @app.command()
 def whatif(
     cycle: Cycle,
-    analyst: Annotated[str, typer.Option(help="rules or claude.")] = "",
+    analyst: Annotated[Literal["", "rules", "claude"], typer.Option(metavar="rules|claude", help="Who decides.")] = "",
     model: Annotated[str, typer.Option(help="Another model for Opus's place.")] = "",
     prompt_version: Annotated[str, typer.Option(help="An earlier template, e.g. decide-2.")] = "",
     limit: Annotated[list[str] | None, typer.Option(metavar="NAME=VALUE", help="A limit of the gate.")] = None,

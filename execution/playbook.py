@@ -1,7 +1,7 @@
 """Versions of the playbook: one row each, one of them ruling; a new one rules at once.
 
-Whoever writes one (the first start, a reflection, a person) goes through `write_version`, under the row lock of the
-version that rules, so that two never take over from the same one.
+Whoever writes one (the first start, a reflection, a person) goes through `write_version`, under the lock that
+`ruling_version` takes, so that two never take over from the same one.
 """
 
 from dataclasses import dataclass
@@ -19,14 +19,17 @@ from models import PlaybookVersion, Trade
 from trading.clock import ClockUnavailable
 from trading.playbook import Playbook, diff
 
+# First half of the two-part advisory lock key: "BOOK" in ASCII. The second is the account.
+LOCK_SPACE = 0x424F4F4B
+
 
 def ruling_version(session: Session, account_id: int) -> PlaybookVersion | None:
-    """The version that rules, locked to the end of the transaction."""
-    return session.execute(
-        select(PlaybookVersion)
-        .where(PlaybookVersion.account_id == account_id, PlaybookVersion.active)
-        .with_for_update()
-    ).scalar_one_or_none()
+    """The version that rules; until the end of the transaction nobody else writes one."""
+    # Its row cannot be the lock: who has waited for it finds it replaced, and does not see by what.
+    session.execute(select(func.pg_advisory_xact_lock(LOCK_SPACE, account_id)))
+    return session.scalars(
+        select(PlaybookVersion).where(PlaybookVersion.account_id == account_id, PlaybookVersion.active)
+    ).one_or_none()
 
 
 def write_version(
@@ -39,7 +42,7 @@ def write_version(
     market_at: datetime | None,
     evidence: tuple[int, ...] = (),
 ) -> int:
-    """A new version that rules from now on; returns its number. The caller holds the ruling version's lock."""
+    """A new version that rules from now on; returns its number. The caller holds `ruling_version`'s lock."""
     rows = PlaybookVersion.account_id == account_id
     before = session.scalars(select(PlaybookVersion).where(rows, PlaybookVersion.active)).one_or_none()
     changes = () if before is None else diff(Playbook.model_validate(before.content), content)

@@ -7,9 +7,10 @@ import argparse
 import logging
 import sys
 from collections.abc import Sequence
+from typing import Annotated, Any
 
 import structlog
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 from sqlalchemy import select
 
 from brain import costs
@@ -52,7 +53,7 @@ def main(arguments: Sequence[str]) -> int:
         stored = replaying.load_cycle(sessions, account_id, given.cycle)
         if not given.whatif:
             return _replay(sessions, settings, stored)
-        otherwise = Otherwise(given.analyst, given.model, given.prompt_version, _limits(given.limit))
+        otherwise = Otherwise(given.analyst, given.model, given.prompt_version, _limits(given.limit, settings))
         return _whatif(sessions, settings, stored, otherwise, ask=given.ask)
     except (ReplayMiss, LookupError, SettingsError, _Refused) as refusal:
         print(f"okxbot: {refusal.args[0] if refusal.args else refusal}", file=sys.stderr)
@@ -63,12 +64,19 @@ class _Refused(ValueError):
     """A wish that cannot be granted; `str()` says why."""
 
 
-def _limits(given: list[str]) -> tuple[tuple[str, str], ...]:
-    pairs = []
+def _limits(given: list[str], settings: AnySettings) -> tuple[tuple[str, str], ...]:
+    pairs, fields = [], type(settings).model_fields
     for item in given:
         name, sign, value = item.partition("=")
         if not sign or name.lower() not in Limits.model_fields:
             raise _Refused(f"--limit {item}: write NAME=VALUE; names: {', '.join(Limits.model_fields)}")
+        try:
+            # Named and bounded as the setting of that name.
+            setting = fields[name.lower()]
+            bounded: Any = Annotated[setting.annotation, *setting.metadata]
+            TypeAdapter(bounded).validate_python(value)
+        except ValidationError as error:
+            raise _Refused(f"--limit {item}: {error.errors()[0]['msg']}") from None
         pairs.append((name.lower(), value))
     return tuple(pairs)
 
@@ -150,7 +158,7 @@ def _analyst(
         return offline, "   (from the store)"
     if not ask:
         raise _Refused(
-            f"no stored answer for this: add --ask to ask {terms.model} once, at most {worst:.2f} USD of today's budget"
+            f"no stored answer for this: add --ask to ask {terms.model} once, at most {worst:.4f} USD of today's budget"
         )
     if settings.anthropic_api_key is None:
         raise _Refused("--ask needs ANTHROPIC_API_KEY")

@@ -36,6 +36,7 @@ from trading.gate.gate import judge
 from trading.gate.verdict import GateInput, Verdict
 from trading.instrument import Instrument
 from trading.playbook import Playbook, SoftRules, soft_rules
+from trading.playbook.lessons import expire
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,10 +93,11 @@ def load_cycle(sessions: SessionFactory, account_id: int, cycle_id: int) -> Stor
                 PlaybookVersion.account_id == cycle.account_id, PlaybookVersion.version == cycle.playbook_version
             )
         )
+        inputs = stored_snapshot(cycle)
         return StoredCycle(
             cycle,
-            stored_snapshot(cycle),
-            None if content is None else Playbook.model_validate(content),
+            inputs,
+            None if content is None else expire(Playbook.model_validate(content), inputs.market.market_at),
             tuple(session.scalars(verdicts)),
             _screen_model(session, cycle_id),
         )

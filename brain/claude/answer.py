@@ -3,10 +3,10 @@
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, NonNegativeInt, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from brain.calls import Understood
-from brain.costs import Usage
+from brain.costs import TokenCount, Usage
 from brain.wire import Malformed, parse_object
 
 T = TypeVar("T")
@@ -19,15 +19,15 @@ class _Lenient(BaseModel):
 
 
 class _CacheCreation(_Lenient):
-    ephemeral_5m_input_tokens: NonNegativeInt = 0
-    ephemeral_1h_input_tokens: NonNegativeInt = 0
+    ephemeral_5m_input_tokens: TokenCount = 0
+    ephemeral_1h_input_tokens: TokenCount = 0
 
 
 class _Usage(_Lenient):
-    input_tokens: NonNegativeInt
-    output_tokens: NonNegativeInt
-    cache_creation_input_tokens: NonNegativeInt | None = None
-    cache_read_input_tokens: NonNegativeInt | None = None
+    input_tokens: TokenCount
+    output_tokens: TokenCount
+    cache_creation_input_tokens: TokenCount | None = None
+    cache_read_input_tokens: TokenCount | None = None
     cache_creation: _CacheCreation | None = None
 
 

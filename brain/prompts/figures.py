@@ -8,6 +8,8 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 UNKNOWN = "unknown"
+# No figure of a market is smaller; what is, is what adding up floats has left of zero.
+NOTHING = 1e-12
 
 
 def price(value: Decimal | None) -> str:
@@ -27,7 +29,7 @@ def significant(value: float | None, digits: int = 6) -> str:
     """A float with that many significant digits, never with an exponent."""
     if value is None or not math.isfinite(value):
         return UNKNOWN
-    if value == 0:
+    if abs(value) < NOTHING:
         return "0"
     decimals = max(0, digits - 1 - math.floor(math.log10(abs(value))))
     return f"{value:.{decimals}f}"

@@ -139,7 +139,7 @@ def _conclude(
 def _request(ctx: Learner, occasion: _Occasion) -> ReflectionRequest:
     with ctx.sessions() as session:
         trades = closed_trades(session, ctx.account_id, occasion.at)
-        version, playbook = active_playbook(session, ctx.account_id)
+        version, playbook = active_playbook(session, ctx.account_id, occasion.at)
         window = [t.trade_id for t in trades if occasion.start is None or t.closed_at > occasion.start]
         reviews = session.scalars(
             select(Reflection.text)
@@ -149,7 +149,7 @@ def _request(ctx: Learner, occasion: _Occasion) -> ReflectionRequest:
         return ReflectionRequest(
             reason=occasion.reason,
             at=occasion.at,
-            playbook=expire(playbook, occasion.at),
+            playbook=playbook,
             playbook_version=version,
             trades=tuple(trades),
             statistics=grouped(trades),
@@ -197,7 +197,8 @@ def _concluded(
         return values | {"outcome": "no_change" if nothing else "failed", "reason": result.reason}
     # Judged on what rules now: somebody may have changed it while the model was thinking.
     before = Playbook.model_validate(ruling.content)
-    evidence = Evidence(by_id(request.trades), request.used, request.limits, request.at)
+    used = used_evidence(session, ctx.account_id)
+    evidence = Evidence(by_id(request.trades), used, request.limits, request.at)
     after, judged = judge_patch(expire(before, request.at), result.patch, evidence)
     after = recalibrated(after, request.trades, request.at)
     values["text"] = ": ".join(filter(None, (looked_at, result.patch.summary)))

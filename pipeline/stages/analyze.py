@@ -41,7 +41,7 @@ def analyze(ctx: PipelineContext, cycle: DecisionCycle) -> Next:
     stored = stored_snapshot(cycle)
     account_id = ctx.execution.account_id
     with at_once(ctx.execution.sessions) as connection:
-        version, playbook = active_playbook(connection, account_id)
+        version, playbook = active_playbook(connection, account_id, stored.market.market_at)
         closed = connection.execute(_RECENT, {"account_id": account_id}).all()
     result = ctx.analyst.decide(
         DecisionRequest(

@@ -121,7 +121,7 @@ def _soft_rules(
     session: Session, cycle: DecisionCycle, decision: Decision, seen: MarketSnapshot, market_now: datetime
 ) -> SoftRules:
     """What the playbook that rules now allows, whichever one the analyst was shown."""
-    version, playbook = active_playbook(session, cycle.account_id)
+    version, playbook = active_playbook(session, cycle.account_id, market_now)
     source = source_of(session, cycle.id)
     return soft_rules(playbook, version, decision, regime=seen.regime, at=market_now, source=source)
 

@@ -1,5 +1,7 @@
 """Screen: is it worth asking Opus? A failing screener lets the signal pass; that costs money at most, never risk."""
 
+from datetime import datetime
+
 from sqlalchemy.orm import Session
 
 from brain.research import trigger
@@ -44,19 +46,19 @@ def screen(ctx: PipelineContext, cycle: DecisionCycle) -> Next:
         }
     }
     if not result.goes_on:
-        _keep(ctx, cycle)
+        _keep(ctx, cycle, stored.market.market_at)
         return Next("journal", values, reason=f"hold: screened out: {result.reason}", write=log)
     asks = ctx.researcher is not None and trigger(stored.market, cycle.id, occasions) is not None
     return Next("research" if asks else "analyze", values, write=log)
 
 
-def _keep(ctx: PipelineContext, cycle: DecisionCycle) -> None:
+def _keep(ctx: PipelineContext, cycle: DecisionCycle, at: datetime) -> None:
     """In quiet hours, what Opus has cached is read once an hour for nothing."""
     account_id = ctx.execution.account_id
     with ctx.execution.sessions() as session:
         if not cache_is_dying(session, account_id, cycle.slot):
             return
-        version, playbook = active_playbook(session, account_id)
+        version, playbook = active_playbook(session, account_id, at)
     ctx.analyst.keep(cycle.id, playbook, version)
 
 

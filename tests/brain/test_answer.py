@@ -59,6 +59,8 @@ def test_a_fuzzed_decision_is_a_valid_one_or_none(changes: dict[str, Any], drop:
         ),
         (USAGE | {"cache_creation_input_tokens": 9}, Usage(input=10, output=5, cache_write_1h=9)),
         ({"input_tokens": -1, "output_tokens": 5}, None),
+        # More than any model takes, and than the table holds.
+        (USAGE | {"output_tokens": 10**30}, None),
         ({"output_tokens": 5}, None),
         (None, None),
     ],

@@ -145,7 +145,7 @@ def test_a_template_refuses_a_value_it_has_no_place_for_and_a_missing_one() -> N
 @pytest.mark.parametrize(
     ("value", "expected"),
     [
-        (30123.4, "30123.4"), (0.000012345678, "0.0000123457"), (123456789.0, "123456789"), (0.0, "0"),
+        (30123.4, "30123.4"), (0.000012345678, "0.0000123457"), (123456789.0, "123456789"), (0.0, "0"), (2.18e-13, "0"),
         (-54.234567, "-54.2346"), (None, "unknown"), (float("nan"), "unknown"), (float("inf"), "unknown"),
     ],
 )  # fmt: skip

@@ -81,6 +81,18 @@ def test_an_answer_has_its_text_its_sources_and_what_it_cost(
     assert (row.provider, row.outcome, row.cost_usd) == ("perplexity", "ok", Decimal("0.0069"))
 
 
+@pytest.mark.parametrize("usage", [{"cost": {"total_cost": 1e300}}, {"prompt_tokens": 10**30}])
+def test_a_bill_beyond_belief_costs_the_reservation(
+    build: Any, api: PerplexityStandin, sessions: SessionFactory, usage: dict[str, Any]
+) -> None:
+    billed = {"prompt_tokens": 10, "completion_tokens": 10, "total_tokens": 20} | usage
+    api.faults.append(Fault("message", fields=(("usage", billed),)))
+    assert build().research(ask("Why?")).text is not None
+    with sessions() as session:
+        row = session.scalars(select(LlmCall)).one()
+    assert (row.outcome, row.cost_usd) == ("ok", row.reserved_usd)
+
+
 def test_links_are_for_people_not_for_the_model(build: Any) -> None:
     result = build().research(ask("Why?"))
     assert "http" not in result.text

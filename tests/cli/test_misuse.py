@@ -31,6 +31,8 @@ def okxbot(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
         (["exchange", "--start", "never"], "'--start'"),
         (["order", "settle", "x", "--absent"], "Missing option '--reason'"),
         (["unlock"], "Missing argument"),
+        (["standins", "--hostile", "2"], "'--hostile'"),
+        (["whatif", "1", "--analyst", "nobody"], "'--analyst'"),
         (["stop", "move"], "Missing argument"),
     ],
 )

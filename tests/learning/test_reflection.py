@@ -2,24 +2,31 @@
 
 import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from decimal import Decimal
+from threading import Barrier
 
 import pytest
 from sqlalchemy import select
+from sqlalchemy import text as sql
 
 from brain.build import build_reflector
+from brain.reflection import ReflectionResult
 from brain.rules.reflection import RulesReflector
 from execution import control
 from execution.errors import Refused
-from execution.playbook import records
+from execution.playbook import records, ruling_version, write_version
 from models import LlmCall
 from pipeline import learning
 from settings import load_settings
 from standins import anthropic_api
 from standins.anthropic_api import AnthropicStandin
 from tests.learning.conftest import BTC, START
+from tests.tasks.conftest import until
 from trading.clock import wall_now
+from trading.playbook import Playbook
+from trading.playbook.patch import Patch, StrategySize
 
 D = Decimal
 H = timedelta(hours=1)
@@ -297,6 +304,50 @@ def test_a_patch_is_judged_on_what_rules_when_the_answer_comes(school, api, opus
     assert (row.outcome, row.playbook_version) == ("refused", 2)
     assert "moves by at most 25% at once, from 2" in row.reason
     assert school.playbook().strategies["momentum"].size_pct == 2
+
+
+def test_two_reflections_at_once_do_not_use_the_same_trades_twice(school):
+    """Both are asked before either has answered: the second is judged by what the first has made of it."""
+    ids = school.closes(LOSING)
+    both = Barrier(2, timeout=60)
+
+    class Thinks:
+        name = "thinks"
+
+        def reflect(self, request):
+            size = D("4") if both.wait() else D("3.75")
+            change = StrategySize(strategy="momentum", size_pct=size, trade_ids=tuple(ids), reason="It loses.")
+            return ReflectionResult(Patch(summary="It loses.", changes=(change,)), "")
+
+    wishes = [control.ask_reflection(school.execution(), actor="ada", channel="cli") for _ in range(2)]
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(lambda wish: learning.reflect_asked(school, Thinks(), int(wish.rpartition(":")[2])), wishes))
+    assert sorted(row.outcome for row in school.deep()) == ["patched", "refused"]
+    assert [v.author for v in school.versions()] == ["default", "reflection"]
+    assert "20 of them used before" in next(row.reason for row in school.deep() if row.outcome == "refused")
+
+
+def test_whoever_waited_for_another_version_finds_it(school):
+    """Two people at once: the second, made to wait for the first, is told the truth and not that there is nothing."""
+    with school.sessions.begin() as first, ThreadPoolExecutor(1) as pool:
+        ruling_version(first, school.account_id)
+        text = changed(school, "confidence_floor", "0.4")
+        second = pool.submit(
+            control.edit_playbook, school.execution(), text, 1, actor="bob", channel="cli"
+        )  # fmt: skip
+        until(lambda: waiting_for_a_lock(school))
+        write_version(first, school.account_id, Playbook.model_validate_json(text), author="operator", reason="ada's",
+                      market_at=None)  # fmt: skip
+        first.commit()
+        with pytest.raises(Refused, match="version 2 came into force while you edited version 1"):
+            second.result()
+
+
+def waiting_for_a_lock(school):
+    with school.sessions() as session:
+        return session.scalar(
+            sql("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'")
+        )
 
 
 def test_a_reflector_that_breaks_is_a_failed_reflection_not_a_loop(school):

@@ -16,7 +16,7 @@ from sqlalchemy import select, update
 from brain.build import build_analyst, build_researcher, build_screener
 from brain.replay import ReplayMiss
 from execution.submit import submit
-from models import Alert, DecisionCycle, LlmCall, Order, ScreenerLog
+from models import Alert, DecisionCycle, LlmCall, Order, PlaybookVersion, ScreenerLog
 from pipeline import replay as command
 from pipeline import replaying
 from pipeline.handover import order_was_handled
@@ -28,6 +28,8 @@ from standins.perplexity_api import PerplexityStandin
 from tests.pipeline.conftest import BTC, Desk
 from trading.decision import Action
 from trading.economic_calendar import CalendarView, EconomicEvent
+from trading.playbook import Lesson
+from trading.playbook.content import Scope
 
 REASON = "the test wants a position"
 
@@ -160,7 +162,7 @@ def test_what_another_limit_and_another_analyst_would_have_made_of_it(
         return capsys.readouterr().out
 
     assert "analyst=rules" in whatif(analyst="rules")
-    with pytest.raises(ValueError, match=r"add --ask to ask claude-haiku-5-5 once, at most 0\.\d\d USD"):
+    with pytest.raises(ValueError, match=r"add --ask to ask claude-haiku-5-5 once, at most 0\.00[1-9]\d USD"):
         whatif(model="claude-haiku-5-5")
     assert len(anthropic.requests) == asked
     assert "(asked claude-opus-5-5 now)" in whatif(prompt_version="decide-2", ask=True)
@@ -169,6 +171,33 @@ def test_what_another_limit_and_another_analyst_would_have_made_of_it(
     assert [call.purpose for call in rows(claude, LlmCall)] == ["screen", "decide", "whatif"]
     # What was asked afterwards is no part of the cycle: its replay is what it was.
     assert all(step.same for step in replaying.replay(sessions, settings, stored))
+
+
+@pytest.mark.parametrize("limit", ["min_reward_risk=1e999999", "min_reward_risk=-1", "entry_slippage_bps=-1", "x=1"])
+def test_a_limit_no_setting_allows_is_refused_and_not_printed_at_length(claude: Desk, limit: str) -> None:
+    settings = claude.ctx.settings
+    assert command._limits(["MIN_REWARD_RISK=2"], settings) == (("min_reward_risk", "2"),)
+    with pytest.raises(ValueError, match=f"^--limit {limit}: .{{10,600}}$"):
+        command._limits([limit], settings)
+
+
+def test_what_opus_is_shown_holds_no_expired_lesson_and_is_replayed(claude: Desk, anthropic: AnthropicStandin) -> None:
+    """Where a lesson keeps the bot from trading nothing closes, and no reflection comes to drop it."""
+    ends = claude.ctx.execution.clock.market_now()
+    lessons = [
+        Lesson(text=text, stance="avoid", scope=Scope(strategy=text), expires_at=ends + timedelta(days=days))
+        for text, days in (("over", -2), ("alive", 2))
+    ]
+    with claude.bot.sessions.begin() as session:
+        book = session.scalars(select(PlaybookVersion).where(PlaybookVersion.active)).one()
+        book.content = book.content | {"lessons": [each.model_dump(mode="json") for each in lessons]}
+    cycle = run(claude)
+    shown = next(r["system"][1]["text"] for r in anthropic.requests if len(r["system"]) == 2)
+    assert "avoid alive" in shown
+    assert "avoid over" not in shown
+    sessions = claude.bot.sessions
+    stored = replaying.load_cycle(sessions, cycle.account_id, cycle.id)
+    assert all(step.same for step in replaying.replay(sessions, claude.ctx.settings, stored))
 
 
 @pytest.mark.parametrize(("quiet_min", "kept"), [(45, 0), (50, 1), (55, 1), (60, 0)])

@@ -6,13 +6,15 @@ both: the same stance renews it; the opposite one replaces it if the trades toge
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
+from typing import TypeVar
 
 from trading.closed_trade import ClosedTrade
 from trading.playbook import bounds
-from trading.playbook.content import Lesson, Playbook, Scope
+from trading.playbook.content import CalibrationCurve, Lesson, Playbook, Scope, TimeFilter
 from trading.playbook.evidence import BOLD_LEVEL, CAUTIOUS_LEVEL, NotShown, cited, enough, shows
 from trading.playbook.patch import Forget, Learn
 
+Expiring = TypeVar("Expiring", Lesson, TimeFilter, CalibrationCurve)
 SIGNS = {"avoid": -1, "favour": 1}
 LEVELS = {"avoid": CAUTIOUS_LEVEL, "favour": BOLD_LEVEL}
 
@@ -57,12 +59,19 @@ def forget(playbook: Playbook, change: Forget, trades: Mapping[int, ClosedTrade]
 
 
 def expire(playbook: Playbook, at: datetime) -> Playbook:
-    """Without the lessons and time filters whose time has come."""
-    lessons = tuple(one for one in playbook.lessons if one.expires_at is None or one.expires_at > at)
-    filters = tuple(one for one in playbook.time_filters if one.expires_at is None or one.expires_at > at)
-    if len(lessons) == len(playbook.lessons) and len(filters) == len(playbook.time_filters):
-        return playbook
-    return playbook.model_copy(update={"lessons": lessons, "time_filters": filters})
+    """Without the lessons, time filters and calibration curves whose time has come."""
+
+    def living(items: tuple[Expiring, ...]) -> tuple[Expiring, ...]:
+        return tuple(one for one in items if one.expires_at is None or one.expires_at > at)
+
+    curves = living(playbook.calibration.curves)
+    return playbook.model_copy(
+        update={
+            "lessons": living(playbook.lessons),
+            "time_filters": living(playbook.time_filters),
+            "calibration": playbook.calibration.model_copy(update={"curves": curves}),
+        }
+    )
 
 
 def lesson_about(playbook: Playbook, scope: Scope) -> Lesson | None:
