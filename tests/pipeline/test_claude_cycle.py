@@ -219,7 +219,9 @@ def test_what_opus_has_cached_is_read_again_before_an_hour_is_over(
 def test_opus_silent_is_hold_and_says_nothing_about_the_screener(claude: Desk, anthropic: AnthropicStandin) -> None:
     anthropic.strike = lambda body: api.HANG if body["model"].startswith("claude-opus") else None
     cycle = run(claude)
-    assert (cycle.outcome, cycle.reason) == ("hold", "opus timeout: no answer within the deadline of 3 s")
+    # The socket's time ends with the deadline: which of the two says so is a matter of milliseconds.
+    assert cycle.outcome == "hold"
+    assert re.fullmatch("opus timeout: .* the deadline of 3 s", cycle.reason or "")
     (log,) = rows(claude, ScreenerLog)
     assert (log.passed, log.later_action) == (True, None)
 
