@@ -99,7 +99,9 @@ def draw(panel: Panel) -> Any:
         # What no series below names is a shade of one colour: green and red are for money.
         built = built.color_scheme(dashboard.FieldColor().mode(FieldColorModeId.SHADES).fixed_color(CALM))
     if panel.limit is not None and panel.kind == "timeseries":
+        # Thresholds do not widen an axis: a limit far above the values would be drawn outside the panel.
         built = built.thresholds_style(GraphThresholdsStyleConfig().mode(GraphThresholdsStyleMode.DASHED))
+        built = built.axis_soft_max(panel.limit)
     if panel.kind == "bars":
         # Every row of the table is a bar, not the last row alone.
         built = built.reduce_options(ReduceDataOptions().values(True).calcs([])).orientation(VizOrientation.HORIZONTAL)

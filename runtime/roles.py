@@ -14,6 +14,15 @@ from runtime.errors import OperatorError
 BOT, READER = "okxbot_bot", "okxbot_reader"
 # Connections a role may hold: all services of a bot at their pools' limits, and a few dashboards.
 MOST_CONNECTIONS = {BOT: 175, READER: 15}
+# What a session of the role begins with; no dashboard's statement, a wrong one included, holds the server for long.
+_BEGINS_WITH: dict[str, dict[str, str]] = {
+    BOT: {},
+    READER: {
+        "statement_timeout": "30s",
+        "idle_in_transaction_session_timeout": "30s",
+        "default_transaction_read_only": "on",
+    },
+}
 
 # Roles belong to the server, not to the database: another database may have made it, in this very moment.
 MAKE = """
@@ -39,6 +48,8 @@ def let_log_in(url: str, role: str, password: str) -> None:
                     " PASSWORD %s",
                     (verifier,),
                 )
+                for name, value in _BEGINS_WITH[role].items():
+                    cursor.execute(f"ALTER ROLE {quote_ident(role, connection)} SET {name} = %s", (value,))
         finally:
             connection.close()
     except psycopg2.Error as trouble:

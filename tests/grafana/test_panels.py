@@ -82,6 +82,15 @@ def test_limits_are_drawn_where_the_settings_put_them() -> None:
         assert panel["fieldConfig"]["defaults"]["thresholds"]["steps"][-1]["value"] == limit
 
 
+def test_a_limit_is_inside_the_graph_it_is_drawn_in() -> None:
+    """Grafana's axis reaches as far as the values and the soft maximum; a threshold does not widen it."""
+    drawn = [(p["title"], p["fieldConfig"]["defaults"]) for _, p in panels() if p["type"] == "timeseries"
+             and "thresholdsStyle" in p["fieldConfig"]["defaults"].get("custom", {})]  # fmt: skip
+    assert {"Drawdown", "Cost per day", "Latency of decisions"} <= {title for title, _ in drawn}
+    for title, defaults in drawn:
+        assert defaults["custom"]["axisSoftMax"] == defaults["thresholds"]["steps"][-1]["value"], title
+
+
 def test_provisioning_names_the_data_source_and_the_role_of_the_migration() -> None:
     (source,) = yaml.safe_load((FOLDER.parent / "provisioning/datasources/postgres.yaml").read_text())["datasources"]
     assert {panel["datasource"]["uid"] for _, panel in panels()} == {source["uid"]}
@@ -153,7 +162,8 @@ def test_money_and_rates_equal_an_independent_sum(reader: Any) -> None:
 
 @pytest.mark.parametrize("statement", [
     "SELECT request FROM llm_calls", "SELECT snapshot FROM decision_cycles", "SELECT * FROM telegram_updates",
-    "DELETE FROM trades", "UPDATE bot_state SET halted = false",
+    "DELETE FROM trades", "UPDATE bot_state SET halted = false", "SELECT lo_create(0)",
+    "SELECT pg_advisory_lock(1)", "SELECT pg_try_advisory_xact_lock_shared(1, 2)",
 ])  # fmt: skip
 def test_the_reader_may_do_no_more_than_read_what_is_shown(reader: Any, statement: str) -> None:
     with pytest.raises(psycopg2.errors.InsufficientPrivilege):

@@ -4,7 +4,7 @@ import psycopg2
 import pytest
 from sqlalchemy import create_engine, make_url, text
 
-from runtime.roles import BOT, let_log_in
+from runtime.roles import BOT, READER, let_log_in
 
 PASSWORD = "a password of the tests"
 
@@ -50,3 +50,16 @@ def test_its_password_is_never_in_a_statement(bot, database_url: str):
         seen = owner.scalars(text("SELECT query FROM pg_stat_activity")).all()
     assert stored.startswith("SCRAM-SHA-256$")
     assert not any(PASSWORD in query for query in seen)
+
+
+def test_the_reader_begins_read_only_and_within_a_time_and_the_bot_keeps_its_locks(bot, database_url: str):
+    let_log_in(database_url, READER, PASSWORD)
+    reader = create_engine(make_url(database_url).set(username=READER, password=PASSWORD))
+    with reader.connect() as connection:
+        shown = [connection.scalar(text(f"SHOW {name}")) for name in (
+            "default_transaction_read_only", "statement_timeout", "idle_in_transaction_session_timeout")]  # fmt: skip
+    reader.dispose()
+    assert shown == ["on", "30s", "30s"]
+    with bot.begin() as connection:
+        connection.execute(text("SELECT pg_advisory_xact_lock(1), pg_advisory_xact_lock(1, 2)"))
+        assert connection.scalar(text("SHOW statement_timeout")) == "0"

@@ -16,7 +16,7 @@ from runtime.errors import OperatorError
 from runtime.migrate import upgrade_to_head
 from runtime.postgres import EmbeddedPostgres
 from runtime.restore import restore
-from runtime.roles import BOT, let_log_in
+from runtime.roles import BOT, READER, let_log_in
 
 OPEN_CYCLE = (
     "INSERT INTO decision_cycles (account_id, inst_id, slot, opened_by, deadline) VALUES (1, 'BTC-USDT-SWAP',"
@@ -80,6 +80,9 @@ def test_restored_is_what_was_dumped_under_writes_and_what_was_there_is_kept(ser
     assert one(server.dsn, "SELECT count(*) FROM decision_cycles") == described.rows["decision_cycles"]
     assert one(server.dsn, "SELECT reconciled_at IS NULL FROM bot_state"), "nothing trades before a reconciliation"
     assert one(server.dsn, "SELECT actor FROM audit_log WHERE action = 'restore'") == "tests"
+    locks = "SELECT has_function_privilege('{}', 'pg_advisory_xact_lock(bigint)', 'EXECUTE')"
+    assert one(server.dsn, locks.format(BOT))
+    assert not one(server.dsn, locks.format(READER)), "a restored database keeps from the reader what it may not"
     kept = next(line for line in said if "is kept as" in line).split()[6]
     assert one(server.cluster.dsn(kept), "SELECT max(id) FROM decision_cycles") == later
 
