@@ -30,7 +30,7 @@ T = TypeVar("T")
 
 NO_ADMIN = "You may look, not change; TELEGRAM_ADMIN_IDS lists who may."
 GONE = "This button is no longer valid; send the command again."
-STALE = "That message is over a minute old and was not acted on; send it again if you still mean it."
+STALE = "is over a minute old and was not acted on; send it again if you still mean it."
 NOT_CHANGED, NOT_KNOWN = "Nothing was changed.", "Whether it was done is not known."
 HALT = "halt"
 # Flatten takes up to 20 s of its own.
@@ -100,7 +100,7 @@ class Conversation:
             known = f"There is no /{escaped(name, 30)}; " if parsed else "A command begins with /; "
             await self._answer(incoming, Answer.of(known + "/help lists what there is."))
         elif incoming.stale:
-            await self._answer(incoming, Answer.of(STALE))
+            await self._answer(incoming, Answer.of(f"{escaped(incoming.text, 40)} {STALE}"))
         elif changes and not incoming.admin:
             logger.warning("telegram_not_admin", user_id=incoming.user_id, command=name)
             await self._answer(incoming, Answer.of(NO_ADMIN))

@@ -11,6 +11,7 @@ from telegram_ui.pictures.style import ACCENT, DIM, DOWN, INK, PANEL, RC, SECOND
 from telegram_ui.pictures.subjects import Calibration, CandleChart, EquityCurve, Level, StrategyProfits, Subject
 
 SECONDS_PER_DAY = 86400
+FEWEST_ROWS = 4
 BEHIND = {"facecolor": PANEL, "alpha": 0.75, "edgecolor": "none", "pad": 1.5}
 LEVEL_COLOURS = {"entry": ACCENT, "stop": DOWN, "target": UP}
 
@@ -116,9 +117,9 @@ def _profits(subject: StrategyProfits) -> bytes:
     panel.bar_label(bars, labels=[f"{value:+,.2f}" for value in values], padding=6, color=INK)
     panel.yaxis.tick_left()
     panel.set_yticks(places, names, color=INK)
-    panel.invert_yaxis()
+    panel.set_ylim(max(len(names), FEWEST_ROWS) - 0.5, -0.5)  # a single bar is a bar, not a wall
     panel.axvline(0, color=DIM, linewidth=1)
-    panel.margins(x=0.25)
+    panel.margins(x=0.25, y=0)
     panel.xaxis.set_major_locator(MaxNLocator(5))
     panel.grid(visible=False, axis="y")
     panel.set_title(subject.title, loc="left", pad=12)

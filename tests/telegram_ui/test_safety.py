@@ -123,7 +123,9 @@ def test_a_listed_user_is_not_heard_in_a_group_nor_by_an_edit(talk, bot):
 @pytest.mark.parametrize("command", ["/halt", "/status", "/flatten"])
 def test_a_stale_command_is_not_acted_on_and_says_so(talk, bot, command):
     talk.hear(OWNER, command, age_s=90)
-    talk.wait(lambda: any("over a minute old" in said for said in alone(talk)))
+    talk.wait(
+        lambda: any(said.startswith(f"{command} is over a minute old and was not acted on") for said in alone(talk))
+    )
     assert not bot.state().halted
     with bot.sessions() as session:
         assert session.scalars(select(TelegramConfirmation)).all() == []
