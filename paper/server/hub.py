@@ -1,8 +1,14 @@
 """Who hears what: turns steps of the market and events of the engine into channel pushes.
 
+<<<<<<< HEAD
 Private events go out at once. While market time flows, public channels follow every step; in lockstep only a
 bar's final state is pushed. A candle's closing push carries confirm "1" the moment the bar closes. Where steps lie far
 apart (15 s at speed 1) the quotes that stand are said again, dated now: clients judge them by their age.
+=======
+Private events go out at once. While market time flows, public channels follow every step, the books within 100 ms of
+it as OKX's do; in lockstep only a bar's final state is pushed. A candle's closing push carries confirm "1" the moment
+the bar closes.
+>>>>>>> 8dd6b93 (Paper exchange: a closing candle leaves before the books are made, and books come in OKX's rhythm)
 """
 
 import asyncio
@@ -42,6 +48,7 @@ STANDING = ("tickers", "books5", "bbo-tbt", "books", "mark-price", "index-ticker
 STANDING_S = 3.0
 BOOK_DEPTH = 400
 QUIET_BOOK_S = 60.0
+BOOKS_EVERY_S = 0.1
 FLUSH_S = 10.0
 
 
@@ -72,7 +79,11 @@ class Hub:
         # The books as their followers have them, and when they were last told of.
         self._books: dict[str, Row] = {}
         self._book_told: dict[str, float] = {}
+<<<<<<< HEAD
         self._said = 0.0
+=======
+        self._books_due: asyncio.TimerHandle | None = None
+>>>>>>> 8dd6b93 (Paper exchange: a closing candle leaves before the books are made, and books come in OKX's rhythm)
         exchange.on_step = self.on_step
         exchange.on_events = self.private.on_events
 
@@ -118,12 +129,30 @@ class Hub:
             kind = candle_bar(channel)
             if kind is not None:
                 self._push_candle(kind, name, targets, now, decision)
+        # On their way before the books are made: that takes several times as long.
+        for connection in self.connections:
+            connection.write_out()
         if lockstep and not decision:
             return
         for (channel, name), targets in wanted.items():
-            if channel in PER_STEP or self._slow_due(channel, now):
+            if channel == "books" and not lockstep:
+                self._books_soon()
+            elif channel in PER_STEP or self._slow_due(channel, now):
                 self._push_public(channel, name, targets)
         self.private.warn()
+
+    def _books_soon(self) -> None:
+        """In OKX's own rhythm, whatever the steps' is: what changed meanwhile goes out as one message."""
+        if self._books_due is None:
+            self._books_due = asyncio.get_running_loop().call_later(BOOKS_EVERY_S, self._push_books)
+
+    def _push_books(self) -> None:
+        self._books_due = None
+        followers: dict[str, list[tuple[Connection, Row]]] = {}
+        for connection, arg in self._subscribed("books"):
+            followers.setdefault(str(arg.get("instId", "")), []).append((connection, arg))
+        for name, targets in followers.items():
+            self._push_public("books", name, targets)
 
     def _slow_due(self, channel: str, now: int) -> bool:
         return channel in SLOW and now % SLOW[channel] == 0
