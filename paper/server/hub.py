@@ -1,14 +1,9 @@
 """Who hears what: turns steps of the market and events of the engine into channel pushes.
 
-<<<<<<< HEAD
-Private events go out at once. While market time flows, public channels follow every step; in lockstep only a
-bar's final state is pushed. A candle's closing push carries confirm "1" the moment the bar closes. Where steps lie far
-apart (15 s at speed 1) the quotes that stand are said again, dated now: clients judge them by their age.
-=======
 Private events go out at once. While market time flows, public channels follow every step, the books within 100 ms of
 it as OKX's do; in lockstep only a bar's final state is pushed. A candle's closing push carries confirm "1" the moment
-the bar closes.
->>>>>>> 8dd6b93 (Paper exchange: a closing candle leaves before the books are made, and books come in OKX's rhythm)
+the bar closes. Where steps lie far apart (15 s at speed 1) the quotes that stand are said again, dated now: clients
+judge them by their age.
 """
 
 import asyncio
@@ -79,11 +74,8 @@ class Hub:
         # The books as their followers have them, and when they were last told of.
         self._books: dict[str, Row] = {}
         self._book_told: dict[str, float] = {}
-<<<<<<< HEAD
         self._said = 0.0
-=======
         self._books_due: asyncio.TimerHandle | None = None
->>>>>>> 8dd6b93 (Paper exchange: a closing candle leaves before the books are made, and books come in OKX's rhythm)
         exchange.on_step = self.on_step
         exchange.on_events = self.private.on_events
 
