@@ -40,8 +40,10 @@ WHOLE = ("cycle", "trade", "trades", "call", "screened", "misses", "passed on fa
 _SHARE, _ID = {"unit": "percentunit", "decimals": 1}, {"custom.align": "center"}
 _COLUMNS: dict[str, dict[str, Any]] = {
     "win rate": _SHARE, "pass rate": _SHARE, "precision": _SHARE, "stated from": _SHARE, "stated": _SHARE,
-    "won": _SHARE, "cycle": _ID, "trade": _ID, "call": _ID,
+    "won": _SHARE, "cycle": _ID, "trade": _ID, "call": _ID, "instrument": {"custom.minWidth": 130},
+    "plan": {"custom.minWidth": 260},
 }  # fmt: skip
+_NUMBER_PX = 75  # Grafana's own least width of a column is 150, at which a table of numbers runs out of its panel
 TAG = "okxbot"
 _BUILDERS: dict[str, Any] = {
     "timeseries": timeseries.Panel,
@@ -93,6 +95,8 @@ def draw(panel: Panel) -> Any:
         built = built.no_value("nothing yet")
     if panel.decimals is not None:
         built = built.decimals(panel.decimals)
+        if panel.kind == "table":
+            built = built.min_width(_NUMBER_PX)
     if panel.money or (panel.limit is not None and panel.kind in ("stat", "bars")):
         built = built.color_scheme(dashboard.FieldColor().mode(FieldColorModeId.THRESHOLDS))
     elif panel.kind in ("timeseries", "barchart", "bars"):

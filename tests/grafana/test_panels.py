@@ -91,6 +91,20 @@ def test_a_limit_is_inside_the_graph_it_is_drawn_in() -> None:
         assert defaults["custom"]["axisSoftMax"] == defaults["thresholds"]["steps"][-1]["value"], title
 
 
+def test_no_number_of_a_table_lies_beyond_its_panel(reader: Any) -> None:
+    """24 columns are 1570 px of a common screen; a column is 150 px wide or what its least width says."""
+    numbers = [p for _, p in panels() if p["type"] == "table" and "decimals" in p["fieldConfig"]["defaults"]]
+    assert {"Open positions", "By strategy"} <= {p["title"] for p in numbers}
+    for panel in numbers:
+        reader.execute(expand(panel["targets"][0]["rawSql"]))
+        config = panel["fieldConfig"]
+        own = {o["matcher"]["options"]: p["value"] for o in config["overrides"] for p in o["properties"]
+               if p["id"] == "custom.minWidth"}  # fmt: skip
+        least = config["defaults"].get("custom", {}).get("minWidth", 150)
+        needed = sum(own.get(column.name, least) for column in reader.description)
+        assert needed <= panel["gridPos"]["w"] / 24 * 1570, panel["title"]
+
+
 def test_provisioning_names_the_data_source_and_the_role_of_the_migration() -> None:
     (source,) = yaml.safe_load((FOLDER.parent / "provisioning/datasources/postgres.yaml").read_text())["datasources"]
     assert {panel["datasource"]["uid"] for _, panel in panels()} == {source["uid"]}
