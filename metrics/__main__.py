@@ -63,9 +63,19 @@ def sample_for_ever(bot: Bot, stopping: threading.Event) -> None:
             logger.warning("sample_not_stored", error=type(error).__name__)
 
 
+def sample_or_end(bot: Bot, stopping: threading.Event, broken: threading.Event) -> None:
+    """`sample_for_ever`; what it did not foresee ends the service, whose supervisor starts it anew."""
+    try:
+        sample_for_ever(bot, stopping)
+    except Exception:
+        logger.exception("sampling_ended")
+        broken.set()
+        stopping.set()
+
+
 def main() -> int:
-    """Serve until SIGTERM."""
-    stopping = threading.Event()
+    """Serve until SIGTERM. Exit code 1 where the samples ended by themselves."""
+    stopping, broken = threading.Event(), threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())
     configure(SERVICE)
@@ -92,7 +102,7 @@ def main() -> int:
         return 2
     threads = [
         threading.Thread(target=server.serve_forever, name="http", daemon=True),
-        threading.Thread(target=sample_for_ever, args=(bot, stopping), name="samples", daemon=True),
+        threading.Thread(target=sample_or_end, args=(bot, stopping, broken), name="samples", daemon=True),
     ]
     for thread in threads:
         thread.start()
@@ -102,7 +112,7 @@ def main() -> int:
     stopping.wait()
     server.shutdown()
     logger.info("shutdown_complete")
-    return 0
+    return int(broken.is_set())
 
 
 if __name__ == "__main__":

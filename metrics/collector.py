@@ -4,6 +4,7 @@ Each part is asked by itself: one that does not answer is missing, with `okxbot_
 Looks are taken one at a time; two scrapes at once do not count anything twice.
 """
 
+import struct
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -58,7 +59,9 @@ class Bot(Collector):
                     found = list(read())
                     up[(part,)] = 1.0
                 except TROUBLE as error:
-                    logger.warning("not_readable", part=part, error=type(error).__name__)
+                    logger.warning(
+                        "not_readable", part=part, error=type(error).__name__, reason=str(error).partition("\n")[0]
+                    )
                     found, up[(part,)] = [], 0.0
                 yield from found
             yield from gauges("okxbot_up", "1 while this part answers.", ("part",), up)
@@ -96,6 +99,12 @@ class Bot(Collector):
 
 
 def of_the_workers(folder: Path) -> Iterable[Metric]:
-    """What the processes have counted, those that ended and those of other containers included."""
+    """What the processes have counted, those that ended and those of other containers included.
+
+    Raises OSError where a file is cut off or holds something else.
+    """
     files = [str(path) for path in sorted(folder.rglob("*.db"))]
-    return MultiProcessCollector.merge(files) if files else ()
+    try:
+        return MultiProcessCollector.merge(files) if files else ()
+    except (struct.error, ValueError) as error:
+        raise OSError(f"the counters in {folder} cannot be read: {error}") from error

@@ -55,11 +55,14 @@ def main() -> int:
     import click
     from celery.bin.base import CLIContext
     from flower.command import flower
+    from flower.urls import handlers
     from tornado.ioloop import IOLoop
 
     from tasks.app import app, own_logging
 
     own_logging()
+    # Flower shows these figures to whoever asks, without its password; the bot has an endpoint of its own (`metrics`).
+    handlers[:] = [each for each in handlers if not (isinstance(each, tuple) and each[0] == "/metrics")]
     # Its own user in Redis may watch and not put tasks into queues.
     if broker := secret("FLOWER_BROKER_URL"):
         app.conf.broker_url = broker

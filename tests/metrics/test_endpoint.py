@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from datetime import timedelta
 from decimal import Decimal
@@ -20,6 +21,7 @@ from sqlalchemy.orm import Session
 from exchange import market_keys
 from exchange.redis_client import build_redis
 from feeds.dispatch import Dispatcher
+from metrics.__main__ import sample_or_end
 from metrics.collector import Bot
 from models import Account, BotState, DecisionCycle, LlmCall, Order, OrderEvent, Position
 from models.session import build_engine, build_sessions
@@ -164,6 +166,33 @@ def test_a_part_that_is_away_is_said_to_be_and_the_others_are_there(seeded: str,
     assert (found["okxbot_up", "postgres"], found["okxbot_up", "redis"], found["okxbot_up", "broker"]) == (1, 0, 0)
     assert found["okxbot_naked_seconds_total",] == 7.5
     engine.dispose()
+
+
+def test_a_broken_file_of_counters_takes_nothing_else_away(seeded: str, redis_url: str, tmp_path: Path):
+    engine, client = build_engine(seeded, "tests"), redis.Redis.from_url(redis_url)
+    bot = Bot(build_sessions(engine), 1, client, client, PaperSettings(okxbot_home=tmp_path), tmp_path)
+    for content in (
+        b"no counters here, and more than sixteen bytes",
+        b"\x30\0\0\0\0\0\0\0\x08\0\0\0not json" + bytes(40),
+    ):
+        (tmp_path / "counter_1.db").write_bytes(content)
+        found = {(s.name, *s.labels.values()): s.value for family in bot.collect() for s in family.samples}
+        assert (found["okxbot_up", "workers"], found["okxbot_up", "postgres"]) == (0, 1)
+    engine.dispose()
+    client.close()
+
+
+def test_samples_that_end_end_the_service():
+    """A thread that died unseen left the dashboards standing still behind a service that answered."""
+
+    class Broken:
+        def collect(self):
+            raise KeyError("not foreseen")
+
+    stopping, broken = threading.Event(), threading.Event()
+    sample_or_end(Broken(), stopping, broken)  # type: ignore[arg-type]
+    assert stopping.is_set()
+    assert broken.is_set()
 
 
 @pytest.mark.parametrize(

@@ -43,6 +43,7 @@ def test_nothing_without_the_password_and_only_looking_with_it(broker_url: str, 
         for path in ("/", "/workers", "/tasks", "/api/workers", "/api/tasks"):
             assert client.get(path).status_code == 401, path
             assert client.get(path, auth=("okxbot", "guessed")).status_code == 401, path
+        assert client.get("/metrics").status_code == 404, "Flower's own, which asks for no password, is not there"
         page = client.get("/workers", auth=USER)
         assert page.status_code == 200
         assert "Flower" in page.text
