@@ -43,8 +43,8 @@ def board(limits: Limits) -> Board:
                   f"""SELECT count(*)::float8 AS "uncovered" FROM positions
                   WHERE {OPEN} AND (stop_px IS NULL OR uncovered_since IS NOT NULL)""", "short", 4, 6, limit=1),
             Panel("bars", "Naked seconds", "Wall seconds each instrument's present position was without a stop; the mark is "
-                  "the grace.", """SELECT inst_id AS "instrument", naked_seconds::float8 AS "naked"
-                  FROM positions WHERE inst_id IN ($instrument) ORDER BY 1""", "s", 6, 6, limit=limits.naked_grace_s),
+                  "the grace.", f"""SELECT inst_id AS "instrument", naked_seconds::float8 AS "naked"
+                  FROM positions WHERE {OPEN} ORDER BY 1""", "s", 6, 6, limit=limits.naked_grace_s),
             Panel("timeseries", "Unrealised profit", "Of all positions, each hour of market time.", f"""
                   SELECT slot AS time, upl::float8 AS "unrealised" FROM performance_snapshots
                   WHERE {HOURLY} ORDER BY 1""", "currencyUSD", 6, 6, money=True),

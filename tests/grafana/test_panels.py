@@ -151,6 +151,13 @@ def test_room_to_stop_and_target_is_in_percent_and_r_with_its_sign(reader: Any) 
     assert shown["to stop R"] == pytest.approx(-0.5), "beyond the stop"
 
 
+def test_naked_seconds_are_of_what_is_held(reader: Any) -> None:
+    """A row stays when its position has been closed, with the seconds it had."""
+    assert value(reader, "okxbot-positions", "Naked seconds") == [("BTC-USDT-SWAP", 3.0)]
+    reader.execute("RESET ROLE; UPDATE positions SET contracts = 0; SET ROLE okxbot_reader")
+    assert value(reader, "okxbot-positions", "Naked seconds") == []
+
+
 def test_candles_carry_what_was_bought_and_sold(reader: Any) -> None:
     rows = {row[0].isoformat(): row[-2:] for row in value(reader, "okxbot-positions", "Candles, entries and exits")}
     assert rows["2026-01-02T00:00:00+00:00"] == (pytest.approx(103), None)
