@@ -10,7 +10,8 @@ import hashlib
 from dataclasses import dataclass
 
 BOT, FLOWER, OPERATOR = "okxbot", "flower", "default"
-_LOOKING = "+@read +@connection +info -keys"
+# Without -@dangerous the connections' own commands would let a watcher cut off or pause every other client.
+_LOOKING = "+@read +@connection -@dangerous +info"
 # What kombu needs to hear events and the workers' answers: its own reply queues and bindings, and the broadcast.
 _HEARING = (
     "+@pubsub +@transaction +publish (+@all -@dangerous ~okxbot:*reply.celery.pidbox* ~okxbot:_kombu.binding.*"

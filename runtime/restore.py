@@ -102,6 +102,13 @@ def _fill(dsn: str, path: Path, description: Description, actor: str, say: Say) 
     program("pg_restore", make_dsn(dsn, dbname=UNFINISHED), "--exit-on-error", "--single-transaction", "--no-owner",
             str(path))  # fmt: skip
     with closing(_connect(dsn, UNFINISHED)) as connection:
+        # The description could be another backup's, or edited: what the dump itself holds decides.
+        account = _row(connection, "SELECT mode, uid FROM accounts") or ("no", "account")
+        if account != (description.mode, description.uid):
+            raise OperatorError(
+                f"{path.name} holds {account[0]} account {account[1]}, its description says {description.mode} account "
+                f"{description.uid}; nothing has changed"
+            )
         found = count_rows(connection)
         if found != description.rows:
             raise OperatorError(
@@ -115,11 +122,16 @@ def _fill(dsn: str, path: Path, description: Description, actor: str, say: Say) 
 
 
 def _swap(server: Connection, say: Say) -> None:
-    if _row(server, "SELECT 1 FROM pg_database WHERE datname = %s", DATABASE):
-        kept = f"{DATABASE}_before_{wall_now():%Y%m%dt%H%M%S_%f}"
+    """Both names change in one transaction: whatever stops it, a database of that name is there."""
+    kept = f"{DATABASE}_before_{wall_now():%Y%m%dt%H%M%S_%f}"
+    replaced = _row(server, "SELECT 1 FROM pg_database WHERE datname = %s", DATABASE)
+    server.autocommit = False
+    if replaced:
         _execute(server, f'ALTER DATABASE "{DATABASE}" RENAME TO "{kept}"')
-        say(f'what was there is kept as {kept} (DROP DATABASE "{kept}" when it is not needed)')
     _execute(server, f'ALTER DATABASE "{UNFINISHED}" RENAME TO "{DATABASE}"')
+    server.commit()
+    if replaced:
+        say(f'what was there is kept as {kept} (DROP DATABASE "{kept}" when it is not needed)')
 
 
 def _execute(connection: Connection, statement: str, *values: object) -> None:

@@ -5,7 +5,7 @@ tests/composition.
 import json
 import threading
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import psycopg2
@@ -15,7 +15,7 @@ from runtime.backup import back_up, description_of, program, read_description, r
 from runtime.errors import OperatorError
 from runtime.migrate import upgrade_to_head
 from runtime.postgres import EmbeddedPostgres
-from runtime.restore import restore
+from runtime.restore import UNFINISHED, restore
 from runtime.roles import BOT, READER, let_log_in
 
 OPEN_CYCLE = (
@@ -123,6 +123,33 @@ def test_a_dump_that_breaks_off_while_it_is_restored_leaves_the_database_as_it_w
     description_of(copy).write_text(json.dumps(described))
     with pytest.raises(OperatorError, match="nothing has changed"):
         restore(server.dsn, copy, "tests", lambda _: None)
+    assert one(server.dsn, "SELECT max(id) FROM decision_cycles") == before
+
+
+def test_a_restore_whose_last_step_fails_leaves_the_database_as_it_was(server, dump):
+    before = one(server.dsn, "SELECT max(id) FROM decision_cycles")
+    with ExitStack() as watching:
+
+        def look_into_the_new_one(said: str) -> None:
+            if said.startswith("restored and counted"):
+                watching.enter_context(closing(psycopg2.connect(server.cluster.dsn(UNFINISHED))))
+
+        with pytest.raises(OperatorError, match=r"nothing has changed.* accessed by other users"):
+            restore(server.dsn, dump, "tests", look_into_the_new_one)
+        assert one(server.dsn, "SELECT max(id) FROM decision_cycles") == before
+
+
+def test_a_foreign_dump_under_the_description_of_ours_is_refused_and_nothing_changes(server, dump, tmp_path):
+    before = one(server.dsn, "SELECT max(id) FROM decision_cycles")
+    one(server.dsn, "UPDATE accounts SET uid = '8'")
+    try:
+        foreign, _ = back_up(server.dsn, tmp_path)
+    finally:
+        one(server.dsn, "UPDATE accounts SET uid = '7'")
+    described = json.loads(description_of(foreign).read_text()) | {"uid": "7"}
+    description_of(foreign).write_text(json.dumps(described))
+    with pytest.raises(OperatorError, match="holds paper account 8, its description says paper account 7; nothing"):
+        restore(server.dsn, foreign, "tests", lambda _: None)
     assert one(server.dsn, "SELECT max(id) FROM decision_cycles") == before
 
 

@@ -1,5 +1,6 @@
 """docker-compose.yml against the table of services: the same names, patient enough, closed doors, no privileges."""
 
+import re
 import shutil
 import stat
 import subprocess
@@ -12,7 +13,7 @@ from runtime.compose_secrets import write_secrets
 from runtime.environment import Plan, needed_ports
 from runtime.home import NO_SECRETS, Home
 from runtime.services import Service, services_for
-from settings import load_settings
+from settings import OF_COMPOSE, load_settings
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 COMPOSE = yaml.safe_load((CHECKOUT / "docker-compose.yml").read_text())
@@ -75,6 +76,13 @@ def test_images_are_pinned():
         assert default.rpartition(":")[2] not in ("", "latest"), f"{name}: {image}"
     assert ":latest" not in (CHECKOUT / "Dockerfile").read_text()
     assert "--require-hashes" in (CHECKOUT / "Dockerfile").read_text()
+
+
+def test_what_the_file_reads_from_dotenv_is_let_through_by_the_settings():
+    """One `.env` serves compose and every command on the host."""
+    named = set(re.findall(r"\$\{([A-Z_]+)", (CHECKOUT / "docker-compose.yml").read_text()))
+    assert "POSTGRES_IMAGE" in named
+    assert named <= set(OF_COMPOSE)
 
 
 def test_no_secret_is_written_into_the_file():

@@ -56,7 +56,9 @@ def test_each_may_do_its_own_work(server, user: str, command: str):
         (FLOWER, "RPOP okxbot:trade"), (FLOWER, "XADD system:alerts * a b"), (FLOWER, "FLUSHDB"),
         (OPERATOR, "LPUSH okxbot:trade x"), (OPERATOR, "DEL okxbot:trade"), (OPERATOR, "XADD market:alerts * a b"),
         (OPERATOR, "XTRIM system:alerts MAXLEN 0"), (OPERATOR, "CONFIG GET requirepass"),
-        (OPERATOR, "EVAL return(1) 0"),
+        (OPERATOR, "EVAL return(1) 0"), (OPERATOR, "KEYS *"),
+        *((user, f"CLIENT {rest}") for user in (BOT, FLOWER, OPERATOR)
+          for rest in ("KILL TYPE normal", "PAUSE 1", "LIST", "UNBLOCK 1")),
     ],
 )  # fmt: skip
 def test_each_is_refused_the_rest(server, user: str, command: str):
