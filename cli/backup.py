@@ -16,6 +16,7 @@ from runtime.errors import OperatorError
 from runtime.home import Home
 from runtime.restore import restore
 from runtime.roles import BOT, let_log_in
+from runtime.unsupervised import unsupervised
 from settings import AnySettings, load_settings
 
 
@@ -71,6 +72,11 @@ def _reached(plan: Plan) -> Iterator[Plan]:
     if not plan.embedded or plan.home.supervisor_lock.is_held():
         yield plan
         return
+    if left := unsupervised(plan.home):
+        raise OperatorError(
+            f"services of {plan.home.folder} live without a supervisor ({', '.join(left)}): `okxbot down` stops them "
+            "in order; then try again"
+        )
     with database_alone(plan) as alone:
         yield alone
 

@@ -328,5 +328,10 @@ def test_services_whose_supervisor_was_killed_are_named_until_up_takes_them_over
     assert {"trade", "market-feed", "beat"} <= set(left)
     with pytest.raises(OperatorError, match=r"no supervisor answers though services live .*`okxbot up`"):
         check_bot(bot.home)
+    backup = subprocess.run(
+        [sys.executable, "-m", "cli.main", "backup"], env=bot.environment, text=True, capture_output=True, timeout=60
+    )
+    assert (backup.returncode, len(backup.stderr.splitlines())) == (2, 1)
+    assert "`okxbot down` stops them in order" in backup.stderr
     bot.command("down")
     assert (unsupervised(bot.home), check_bot(bot.home)) == ([], "not running")
