@@ -262,6 +262,8 @@ class Hub:
         for connection in self.connections:
             for arg in connection.subscriptions.values():
                 channel, name = arg["channel"], str(arg.get("instId", ""))
+                if channel == "books" and self._books_due is not None:
+                    continue  # what changed is about to go out
                 if channel == "books" and (book := self._books.get(name)) is not None:
                     seq = {"prevSeqId": book["seqId"], "seqId": book["seqId"], "checksum": checksum(book)}
                     connection.push(arg, Push([{"asks": [], "bids": [], "ts": ts, **seq}], action="update"))
