@@ -265,6 +265,22 @@ def test_close_by_button_asks_first_and_closes_one_position(talk, bot):
     assert [trade.exit_reason for trade in bot.trades() if trade.inst_id == BTC] == ["flatten"]
 
 
+def test_a_close_confirmed_twice_at_once_closes_once(talk, bot):
+    """Two people at two phones: the second finds it closed or on its way, and turns nothing round."""
+    bot.enter(BTC)
+    before = len(bot.audit()["accepted"])
+    for _ in range(2):
+        talk.press(OWNER, f"ask:close:{BTC}")
+    talk.wait(lambda: sum(said.text.startswith("Close at the market?") for said in talk.said) == 2)
+    for said in [said for said in talk.said if said.text.startswith("Close at the market?")]:
+        talk.press(OWNER, said.buttons[0][1], of=said)
+    answers = ("closed: the exchange shows no position", "Not closed", "no position in BTC any more")
+    talk.wait(lambda: sum(any(words in each for words in answers) for each in alone(talk)) == 2, 30)
+    assert any(answers[0] in each for each in alone(talk))
+    assert bot.held(BTC) is None
+    assert len(bot.audit()["accepted"]) == before + 1
+
+
 def test_a_stop_moves_to_break_even_by_button_or_says_why_not(talk, bot):
     bot.enter(BTC)
     bot.protect()
