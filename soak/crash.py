@@ -11,12 +11,13 @@ from decimal import Decimal
 from time import monotonic, sleep
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.exc import DBAPIError
 
 from exchange.errors import ReadFailed
 from execution import coverage
 from execution.context import ExecutionContext
+from execution.entries import HIDDEN_FOR
 from execution.failpoints import KILL, KILL_WORKER, POINTS, STOP
 from execution.reconcile import reconcile
 from execution.submit import submit
@@ -113,6 +114,7 @@ def _prepare(stack: LeanStack, cell: Cell) -> int | None:
     for file in stack.failpoints.iterdir():
         file.unlink()
     silent = replace(stack.ctx, send=_nowhere)
+    _let_time_pass(stack)
     if cell.leg is not Leg.ENTRY:
         _enter(stack, silent)
     if cell.leg is Leg.STOP:
@@ -128,6 +130,16 @@ def _prepare(stack: LeanStack, cell: Cell) -> int | None:
     _until(lambda: _covered_by_level(stack), lambda: _look_again(stack), 15)
     _arm(stack, cell)
     return desk.intend_exit(silent, BTC).id
+
+
+def _let_time_pass(stack: LeanStack) -> None:
+    """The half minute in which nothing new is opened beside what the cell before lost is not waited for."""
+    with stack.ctx.sessions.begin() as session:
+        session.execute(
+            update(Order)
+            .where(Order.state == OrderState.ABSENT, Order.submitted_at.is_not(None))
+            .values(submitted_at=Order.submitted_at - HIDDEN_FOR)
+        )
 
 
 def _enter(stack: LeanStack, silent: ExecutionContext) -> None:
